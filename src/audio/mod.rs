@@ -1,0 +1,40 @@
+//! Sampled sound: frames and sample time, and the codecs between bytes and samples.
+
+/// Samples per second inside answerd. Everything that comes in is brought to this rate, mono, 16 bit.
+pub const SAMPLE_RATE: u32 = 8000;
+
+/// A moment of a stream of sound: samples at [`SAMPLE_RATE`] since the stream began. Detection knows no other time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SampleTime(pub u64);
+
+impl SampleTime {
+    /// Seconds since the stream began.
+    #[must_use]
+    pub fn as_secs(self) -> f64 {
+        self.0 as f64 / f64::from(SAMPLE_RATE)
+    }
+
+    /// The moment `ms` milliseconds after this one.
+    #[must_use]
+    pub fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0 + ms * u64::from(SAMPLE_RATE) / 1000)
+    }
+
+    /// Milliseconds from `earlier` to this moment, 0 if `earlier` is later.
+    #[must_use]
+    pub fn ms_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) * 1000 / u64::from(SAMPLE_RATE)
+    }
+}
+
+/// A stretch of a stream, of any length; consecutive frames make the stream, so each has its place in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// Sound that arrived: linear 16 bit samples at [`SAMPLE_RATE`].
+    Sound(&'a [i16]),
+    /// Sound that did not arrive (lost, late, suppressed by the sender): not silence, unknown.
+    Missing {
+        /// Length of the hole in samples.
+        samples: usize,
+    },
+}

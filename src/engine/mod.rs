@@ -1,0 +1,1 @@
+//! Media worker threads: each owns its RTP sockets, streams and detectors.

@@ -1,0 +1,1 @@
+//! What may be heard, and how it is told: SRGS, builtin grammars, NLSML and JSON results.

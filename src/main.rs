@@ -1,0 +1,3 @@
+//! The `answerd` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Datagrams to frames: source validation, jitter buffer, telephone-events.

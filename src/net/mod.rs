@@ -1,0 +1,1 @@
+//! The shell: SIP and MRCP sockets, clocks, one driver task per call.

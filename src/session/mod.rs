@@ -1,0 +1,4 @@
+//! One call, sans-IO: no clock, no socket, no thread.
+
+pub mod mrcp;
+pub mod sip;

@@ -1,0 +1,1 @@
+//! The MRCP recognizer resource, RFC 6787 section 9.
