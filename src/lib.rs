@@ -16,6 +16,7 @@
 //! - [`config`], [`server`], [`cli`] composition root and command line
 
 pub mod audio;
+pub mod cli;
 pub mod client;
 pub mod detect;
 pub mod engine;

@@ -1,3 +1,7 @@
 //! The `answerd` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    answerd::cli::main()
+}

@@ -1,0 +1,10 @@
+//! `answerd check`: Validate configuration, grammars and model.
+
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not written yet")
+}

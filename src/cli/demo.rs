@@ -1,0 +1,10 @@
+//! `answerd demo`: Server and three calls on loopback.
+
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not written yet")
+}

@@ -1,0 +1,10 @@
+//! `answerd features`: Write the model's features, for training.
+
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not written yet")
+}
