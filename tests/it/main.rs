@@ -8,3 +8,4 @@
 )]
 
 mod tidy;
+mod transcript;
