@@ -1,5 +1,13 @@
 //! Sampled sound: frames and sample time, and the codecs between bytes and samples.
 
+pub mod codec;
+pub mod g711;
+pub mod l16;
+#[cfg(feature = "opus")]
+pub mod opus;
+pub mod resample;
+pub mod wav;
+
 /// Samples per second inside answerd. Everything that comes in is brought to this rate, mono, 16 bit.
 pub const SAMPLE_RATE: u32 = 8000;
 
@@ -37,4 +45,9 @@ pub enum Frame<'a> {
         /// Length of the hole in samples.
         samples: usize,
     },
+}
+
+/// The nearest 16 bit sample; beyond full scale it is clipped, and what is no number is silence.
+fn to_i16(sample: f32) -> i16 {
+    sample.round() as i16
 }
