@@ -1,1 +1,20 @@
-//! MRCPv2 messages, RFC 6787 sections 5, 6 and 9.
+//! MRCPv2 messages, RFC 6787 sections 5, 6, 9.4 and 15: values, grammar, framing.
+
+mod header;
+mod message;
+mod method;
+mod parser;
+mod syntax;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use header::{Field, FieldName, HeaderName, Headers, Kind, On};
+pub use message::{Event, Message, Request, RequestId, RequestState, Response};
+pub use method::{CompletionCause, EventName, Method, StatusCode};
+pub use parser::{Fault, Limits, Malformed, Parser};
+pub use value::{
+    ChannelIdentifier, Illegal, MAX_MILLISECONDS, MediaType, Resource, VendorParameters, boolean, float, fraction,
+    integer, milliseconds, quote, request_ids, unquote,
+};
