@@ -47,6 +47,32 @@ pub enum Frame<'a> {
     },
 }
 
+impl Frame<'_> {
+    /// Length in samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Sound(sound) => sound.len(),
+            Self::Missing { samples } => *samples,
+        }
+    }
+
+    /// Whether it has no samples.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is left after the first `samples`, of which it has at least so many.
+    #[must_use]
+    pub fn skip(self, samples: usize) -> Self {
+        match self {
+            Self::Sound(sound) => Self::Sound(&sound[samples..]),
+            Self::Missing { samples: all } => Self::Missing { samples: all - samples },
+        }
+    }
+}
+
 /// The nearest 16 bit sample; beyond full scale it is clipped, and what is no number is silence.
 fn to_i16(sample: f32) -> i16 {
     sample.round() as i16

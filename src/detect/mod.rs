@@ -1,7 +1,37 @@
 //! Frames to decisions: who or what answered, and when to speak.
 
+mod activity;
+mod features;
 mod listen;
 mod outcome;
+mod spectrum;
 
+pub use activity::{Activity, Burst, Cadence};
+pub use features::{Extractor, FEATURES, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Timeline};
+pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};
+
+use crate::audio::Frame;
+
+/// The features of a whole recording, one vector per 100 ms, by the code that runs live.
+#[must_use]
+pub fn features_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Features> {
+    let (mut analyzer, mut activity, mut extractor) = (Analyzer::new(plans), Activity::default(), Extractor::default());
+    let mut steps = Vec::new();
+    for frame in frames {
+        let mut left = *frame;
+        while !left.is_empty() {
+            let taken = match left {
+                Frame::Sound(sound) => analyzer.take(sound),
+                Frame::Missing { samples } => analyzer.take_missing(samples),
+            };
+            left = left.skip(taken);
+            if let Some(hop) = analyzer.hop() {
+                activity.push(hop);
+                steps.extend(extractor.push(hop, &activity));
+            }
+        }
+    }
+    steps
+}
