@@ -5,10 +5,10 @@
 //!
 //! - [`audio`] sampled sound: frames, sample time, G.711, L16, Opus, resampling
 //! - [`wire`] bytes to values and back: SIP, SDP, MRCP, RTP
-//! - [`grammar`] what may be heard and how it is told: SRGS, builtins, NLSML and JSON results
 //! - [`ops`] for the operator: logs
 //! - [`media`] datagrams to frames: source validation, jitter buffer, telephone-event
 //! - [`detect`] frames to decisions: spectrum, tones, cadence, model, policy
+//! - [`grammar`] what may be heard and how it is told: SRGS, builtins, NLSML and JSON results
 //! - [`session`] one call, sans-IO: SIP transactions and dialogs, offer/answer, the MRCP recognizer
 //! - [`engine`] worker threads that own RTP sockets, streams and detectors
 //! - [`client`] the other side: a small MRCPv2 client

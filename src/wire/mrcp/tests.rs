@@ -1,5 +1,7 @@
 //! Messages of clients and of the RFC, split and joined, and messages that are wrong.
 
+#![allow(clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests read fixtures and may panic")]
+
 use proptest::prelude::*;
 
 use crate::wire::mrcp::*;
