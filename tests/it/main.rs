@@ -7,5 +7,6 @@
     reason = "tests"
 )]
 
+mod sdp;
 mod tidy;
 mod transcript;
