@@ -87,10 +87,7 @@ impl Codec {
     /// Whether this build can decode it.
     #[must_use]
     pub const fn is_available(self) -> bool {
-        match self {
-            Self::Opus => cfg!(feature = "opus"),
-            _ => true,
-        }
+        !matches!(self, Self::Opus) || cfg!(feature = "opus")
     }
 
     /// Appends the payload that carries `samples` (at 8 kHz) to `payload`.

@@ -405,9 +405,9 @@ mod tests {
                 for (place, byte) in file.iter_mut().skip(at).zip(damage) {
                     *place = byte;
                 }
-                let _ = read(&file, Channels::Mix);
+                drop(read(&file, Channels::Mix));
             } else {
-                let _ = read(&bytes, Channels::Pick(1));
+                drop(read(&bytes, Channels::Pick(1)));
             }
         }
     }

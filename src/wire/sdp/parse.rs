@@ -155,8 +155,8 @@ fn media_line(media: &mut MediaDescription, kind: char, value: &str) -> Result<(
     Ok(())
 }
 
-fn complete<'a, T>(mut parser: impl FnMut(&'a str) -> IResult<&'a str, T>, value: &'a str) -> Option<T> {
-    all_consuming(|input| parser(input)).parse(value.trim_end()).ok().map(|(_, read)| read)
+fn complete<'a, T>(parser: impl FnMut(&'a str) -> IResult<&'a str, T>, value: &'a str) -> Option<T> {
+    all_consuming(parser).parse(value.trim_end()).ok().map(|(_, read)| read)
 }
 
 fn word(input: &str) -> IResult<&str, &str> {
@@ -292,7 +292,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_octets_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&bytes);
+            drop(parse(&bytes));
         }
 
         #[test]
