@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("audio", &[]),
     ("wire", &[]),
-    ("grammar", &[]),
     ("ops", &[]),
     ("media", &["audio", "wire::rtp"]),
     ("detect", &["audio"]),
+    ("grammar", &["audio", "detect"]),
     ("session", &["audio", "wire", "grammar", "detect"]),
     ("engine", &["audio", "wire::rtp", "media", "detect"]),
     ("client", &["audio", "wire"]),
