@@ -5,3 +5,4 @@ pub mod mrcp;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod text;
