@@ -2,7 +2,7 @@
 //!
 //! Loudness alone makes no speech: speech is what is loud around voiced hops that are not a steady tone. A burst is known
 //! some 50 ms after its first voiced hop and then dated back to where it became loud. What did not arrive is neither
-//! speech nor pause.
+//! speech nor pause. A burst that turns out to be a steady tone is taken back.
 
 use std::collections::VecDeque;
 
@@ -31,9 +31,17 @@ const VOICED_GAP: u32 = 8;
 /// Loud hops before the first voiced one that belong to the burst, and after the last voiced one.
 const MARGIN_BEFORE: u32 = 12;
 const MARGIN_AFTER: u32 = 20;
-/// Share of the two strongest peaks, and their movement in hertz, that make a hop a steady tone and not a voice.
+/// Share of the energy in the strongest peak, or in the two strongest, from which a hop may belong to a steady tone.
 const STEADY_SHARE: f32 = 0.85;
+/// How far the peaks of a steady tone move from hop to hop, in hertz. Two tones too near to be told apart beat, and their
+/// common peak moves more.
 const STEADY_HZ: f32 = 5.0;
+const BEATING_HZ: f32 = 25.0;
+/// Hops of a run that make a beating tone steady.
+const BEATING_HOPS: u32 = 12;
+/// Share of a burst's hops that, being steady, make it a tone and not speech; and the hops it is judged from.
+const TONE_SHARE: f32 = 0.6;
+const TONE_HOPS: u32 = 12;
 /// A gap this long ends a burst, in hops.
 const BURST_GAP: u32 = 12;
 /// A gap this long ends an utterance, in hops.
@@ -109,6 +117,13 @@ pub struct Activity {
     since_voiced: u32,
     last_hz: [f32; 2],
     tonal: bool,
+    /// Hops in a row that a single peak stayed near `run_hz`.
+    run: u32,
+    run_hz: f32,
+    /// Tonal hops since the burst began, and the cadence as it was then, for a burst that must be taken back.
+    tonal_hops: u32,
+    retreat: Cadence,
+    elapsed: u32,
     burst: Option<Burst>,
     /// Length of the burst up to its last loud hop, and of the gap since.
     length: u32,
@@ -131,6 +146,11 @@ impl Default for Activity {
             since_voiced: 0,
             last_hz: [0.0; 2],
             tonal: false,
+            run: 0,
+            run_hz: 0.0,
+            tonal_hops: 0,
+            retreat: Cadence::default(),
+            elapsed: 0,
             burst: None,
             length: 0,
             gap: 0,
@@ -200,7 +220,9 @@ impl Activity {
             self.since_voiced = 0;
         }
 
+        self.elapsed += 1;
         if let Some(burst) = &mut self.burst {
+            self.tonal_hops += u32::from(self.tonal && self.loud);
             if self.loud && self.since_voiced <= MARGIN_AFTER {
                 self.length += self.gap + 1;
                 self.gap = 0;
@@ -208,15 +230,22 @@ impl Activity {
                 burst.peak_db = burst.peak_db.max(hop.level_db);
             } else {
                 self.gap += 1;
-                if self.gap >= BURST_GAP {
-                    self.burst = None;
-                }
+            }
+            if self.length >= TONE_HOPS && self.tonal_hops as f32 > TONE_SHARE * self.length as f32 {
+                self.take_back();
+                return;
+            }
+            if self.gap >= BURST_GAP {
+                self.burst = None;
             }
         } else if self.loud && self.voiced >= VOICED_HOPS {
             self.length = self.loud_run.min(self.since_first + 1 + MARGIN_BEFORE);
             self.gap = 0;
+            self.tonal_hops = self.run.min(self.length);
             let on = SampleTime(hop.end.0.saturating_sub(u64::from(self.length) * HOP as u64));
             self.burst = Some(Burst { on, off: hop.end, peak_db: hop.level_db });
+            self.retreat = self.cadence.clone();
+            self.elapsed = 1;
             self.begin(on);
         }
         self.count();
@@ -229,13 +258,30 @@ impl Activity {
     fn steady(&mut self, hop: &Hop) -> bool {
         let [first, second] = [hop.peaks[0], hop.peaks[1]];
         let near = |hz: f32| self.last_hz.iter().any(|last| (last - hz).abs() < STEADY_HZ);
-        let steady = if first.share > STEADY_SHARE {
+        let alone = first.share > STEADY_SHARE;
+        let steady = if alone {
             near(first.hz)
         } else {
             first.share + second.share > STEADY_SHARE && near(first.hz) && near(second.hz)
         };
         self.last_hz = [first.hz, second.hz];
-        steady
+        if alone && self.run > 0 && (first.hz - self.run_hz).abs() < BEATING_HZ {
+            self.run += 1;
+        } else {
+            self.run = u32::from(alone);
+            self.run_hz = first.hz;
+        }
+        steady || self.run >= BEATING_HOPS
+    }
+
+    /// The burst was a tone: as if it had not been.
+    fn take_back(&mut self) {
+        self.burst = None;
+        self.voiced = 0;
+        self.cadence = self.retreat.clone();
+        for _ in 0..self.elapsed {
+            self.count();
+        }
     }
 
     /// A burst was found that began at `on`, `length` hops ago.

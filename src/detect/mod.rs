@@ -1,12 +1,22 @@
 //! Frames to decisions: who or what answered, and when to speak.
 
 mod activity;
+mod beep;
+mod beep_trees;
+mod call_progress;
+mod dtmf;
+mod evidence;
+mod fax;
 mod features;
 mod listen;
 mod outcome;
+mod sit;
 mod spectrum;
+mod tones;
 
 pub use activity::{Activity, Burst, Cadence};
+pub use beep::{BEEP_FEATURES, Candidate};
+pub use evidence::candidates_of;
 pub use features::{Extractor, FEATURES, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Timeline};

@@ -1,5 +1,6 @@
 //! Samples to hops: the ring of the last seconds, and one spectrum per 10 ms that everything else shares.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex;
@@ -104,6 +105,8 @@ pub struct Analyzer {
     end: u64,
     /// First sample after the last one that did not arrive.
     missing_end: u64,
+    /// Where samples of the ring did not arrive: from, to.
+    holes: VecDeque<(u64, u64)>,
     input: Vec<f32>,
     spectrum: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
@@ -123,6 +126,7 @@ impl Analyzer {
             ring: vec![0; KEPT].into(),
             end: 0,
             missing_end: 0,
+            holes: VecDeque::new(),
             input: vec![0.0; POINTS],
             spectrum: vec![Complex::default(); BINS],
             scratch: vec![Complex::default(); scratch],
@@ -161,6 +165,9 @@ impl Analyzer {
     /// The like of [`Self::take`] for samples that did not arrive.
     pub fn take_missing(&mut self, samples: usize) -> usize {
         let taken = samples.min(self.room());
+        if taken > 0 {
+            self.note_hole(taken as u64);
+        }
         for _ in 0..taken {
             self.ring[self.end as usize % KEPT] = 0;
             self.end += 1;
@@ -186,12 +193,26 @@ impl Analyzer {
         &self.hop
     }
 
-    /// The samples from `from` up to `to`, scaled to +-1.0; those no longer kept, or not there yet, are 0.
-    pub fn samples(&self, from: SampleTime, to: SampleTime) -> impl Iterator<Item = f32> {
+    /// The samples from `from` up to `to`, scaled to +-1.0; `None` for those that did not arrive, are no longer kept,
+    /// or are not there yet.
+    pub(super) fn samples(&self, from: SampleTime, to: SampleTime) -> impl Iterator<Item = Option<f32>> {
         (from.0..to.0).map(move |at| {
-            let kept = at < self.end && at + KEPT as u64 >= self.end;
-            if kept { f32::from(self.ring[at as usize % KEPT]) / 32_768.0 } else { 0.0 }
+            let kept = at < self.end
+                && at + KEPT as u64 >= self.end
+                && !self.holes.iter().any(|hole| (hole.0..hole.1).contains(&at));
+            kept.then(|| f32::from(self.ring[at as usize % KEPT]) / 32_768.0)
         })
+    }
+
+    /// Remembers that the next `samples` are missing, and forgets what left the ring.
+    fn note_hole(&mut self, samples: u64) {
+        match self.holes.back_mut() {
+            Some(hole) if hole.1 == self.end => hole.1 += samples,
+            _ => self.holes.push_back((self.end, self.end + samples)),
+        }
+        while self.holes.front().is_some_and(|hole| hole.1 + KEPT as u64 <= self.end) {
+            self.holes.pop_front();
+        }
     }
 
     fn room(&self) -> usize {

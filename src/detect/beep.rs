@@ -1,0 +1,99 @@
+//! The beep after which a message is left: a tone of its own, told from voices, music, keys and the network's tones.
+//!
+//! No standard gives beeps a frequency or a length. What they have in common is purity, steadiness and sharp edges; a
+//! small boosted classifier weighs these, and a few rules about what is not a beep stand beside it.
+
+use std::collections::VecDeque;
+
+use crate::audio::SampleTime;
+use crate::detect::tones::Tone;
+use crate::detect::{Beep, beep_trees, dtmf};
+
+/// Lengths of beeps in milliseconds, as they are measured: a little play for the edges.
+const LEAST_MS: u64 = 60;
+const MOST_MS: u64 = 2_100;
+/// Frequencies of beeps in hertz.
+const RANGE_HZ: std::ops::RangeInclusive<f32> = 330.0..=3_450.0;
+/// Tones are remembered for this long, in milliseconds.
+const MEMORY_MS: u64 = 10_000;
+/// Tones are alike if frequency and length differ by less: in hertz, and as a share.
+const ALIKE_HZ: f32 = 20.0;
+const ALIKE_LENGTH: f64 = 0.25;
+/// Numbers that the classifier sees.
+pub const BEEP_FEATURES: usize = 16;
+
+/// What stands around a tone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surroundings {
+    /// Loudest speech so far, in dB, if there was any.
+    pub(super) speech_db: Option<f32>,
+    /// The noise under everything, in dB.
+    pub(super) floor_db: f32,
+}
+
+/// A tone that may be a beep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The tone as a beep.
+    pub beep: Beep,
+    /// What the classifier sees of it; `training/beep.py` names the numbers in this order.
+    pub features: [f32; BEEP_FEATURES],
+    /// Probability that it is a beep, from the classifier.
+    pub score: f32,
+    /// Tones alike in the last ten seconds: a periodic tone is no beep.
+    pub repeats: u32,
+}
+
+/// Follows one stream.
+#[derive(Debug, Default)]
+pub(super) struct Beeps {
+    recent: VecDeque<(SampleTime, SampleTime, f32)>,
+}
+
+impl Beeps {
+    /// Looks at a tone that ended.
+    pub(super) fn push(&mut self, tone: &Tone, around: Surroundings) -> Option<Candidate> {
+        let ms = tone.ms();
+        if ms < LEAST_MS || tone.level_db < -60.0 {
+            return None;
+        }
+        while self.recent.front().is_some_and(|old| tone.on.ms_since(old.1) > MEMORY_MS) {
+            self.recent.pop_front();
+        }
+        let alike = |old: &&(SampleTime, SampleTime, f32)| {
+            let length = old.1.ms_since(old.0) as f64;
+            (old.2 - tone.hz).abs() < ALIKE_HZ && (length - ms as f64).abs() < ALIKE_LENGTH * length.max(ms as f64)
+        };
+        let repeats = self.recent.iter().filter(alike).count() as u32;
+        let gap = self.recent.back().map_or(2_000, |old| tone.on.ms_since(old.1).min(2_000));
+        self.recent.push_back((tone.on, tone.off, tone.hz));
+        let key = tone.second_db > -12.0 && dtmf::is_pair(tone.hz, tone.second_hz);
+        if ms > MOST_MS || !RANGE_HZ.contains(&tone.hz) || key {
+            return None;
+        }
+        let features = [
+            ms as f32,
+            tone.hz,
+            tone.share,
+            tone.wander,
+            tone.slope.abs(),
+            tone.unsteady_db,
+            tone.ripple,
+            tone.jitter,
+            tone.rise_db,
+            tone.fall_db,
+            tone.second_db,
+            tone.second_hz / tone.hz,
+            (tone.level_db - around.floor_db).min(60.0),
+            around.speech_db.map_or(0.0, |speech| tone.level_db - speech),
+            gap as f32,
+            repeats as f32,
+        ];
+        Some(Candidate {
+            beep: Beep { on: tone.on, off: tone.off, hz: tone.hz, level_db: tone.level_db },
+            score: beep_trees::probability(&features),
+            features,
+            repeats,
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! One stream's samples to evidence, hop by hop: everything that is measured, nothing that is decided.
+
+use crate::audio::{Frame, SampleTime};
+use crate::detect::activity::Activity;
+use crate::detect::beep::{Beeps, Candidate, Surroundings};
+use crate::detect::call_progress::{CallProgress, Progress};
+use crate::detect::dtmf::Keys;
+use crate::detect::fax::{Fax, Machine};
+use crate::detect::features::{Extractor, Features};
+use crate::detect::sit::{Sit, Triplet};
+use crate::detect::spectrum::{Analyzer, Plans};
+use crate::detect::tones::Tones;
+
+/// A tone that runs counts as heard after this long, in milliseconds.
+const TONE_MS: u64 = 80;
+/// Share of the energy of a tone that counts as heard.
+const TONE_SHARE: f32 = 0.75;
+
+/// What one hop showed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Evidence {
+    /// The first sample after the hop.
+    pub(super) end: SampleTime,
+    /// Sound of the hop did not arrive.
+    pub(super) missing: bool,
+    /// The model's features, if the hop completes a step.
+    pub(super) features: Option<Box<Features>>,
+    /// Tones that ended and may be beeps.
+    pub(super) beeps: Vec<Candidate>,
+    /// A key that was pressed.
+    pub(super) key: Option<char>,
+    /// Special information tones.
+    pub(super) sit: Option<Sit>,
+    /// A fax machine.
+    pub(super) fax: Option<Fax>,
+    /// Ringback or busy.
+    pub(super) progress: Option<Progress>,
+    /// Sound may be a ringback or busy tone.
+    pub(super) progress_suspected: bool,
+    /// A clear tone that runs: its first sample, nearly, and its level in dB.
+    pub(super) tone: Option<(SampleTime, f32)>,
+}
+
+/// Measures one stream.
+#[derive(Debug)]
+pub(super) struct Senses {
+    analyzer: Analyzer,
+    activity: Activity,
+    extractor: Extractor,
+    tones: Tones,
+    beeps: Beeps,
+    keys: Keys,
+    triplet: Triplet,
+    machine: Machine,
+    progress: CallProgress,
+}
+
+impl Senses {
+    pub(super) fn new(plans: &Plans) -> Self {
+        Self {
+            analyzer: Analyzer::new(plans),
+            activity: Activity::default(),
+            extractor: Extractor::default(),
+            tones: Tones::default(),
+            beeps: Beeps::default(),
+            keys: Keys::default(),
+            triplet: Triplet::default(),
+            machine: Machine::default(),
+            progress: CallProgress::default(),
+        }
+    }
+
+    /// Samples taken in so far.
+    pub(super) fn now(&self) -> SampleTime {
+        self.analyzer.now()
+    }
+
+    /// Voice activity and its cadence since the last restart.
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// Counts speech and steps from now on; levels and tones are followed on.
+    pub(super) fn restart(&mut self) {
+        self.activity.restart(self.analyzer.now());
+        self.extractor.restart();
+    }
+
+    /// Takes samples up to the next hop's end, and tells how many it took and what the hop showed if it is complete.
+    pub(super) fn push(&mut self, frame: Frame<'_>) -> (usize, Option<Evidence>) {
+        let taken = match frame {
+            Frame::Sound(sound) => self.analyzer.take(sound),
+            Frame::Missing { samples } => self.analyzer.take_missing(samples),
+        };
+        if self.analyzer.hop().is_none() {
+            return (taken, None);
+        }
+        let hop = self.analyzer.last();
+        self.activity.push(hop);
+        let features = self.extractor.push(hop, &self.activity).map(Box::new);
+        let key = self.keys.push(hop);
+        let ended = self.tones.push(hop, &self.analyzer);
+        let tracks = self.tones.tracks();
+        let cadence = self.activity.cadence();
+        let around =
+            Surroundings { speech_db: cadence.speech_on.map(|_| cadence.peak_db), floor_db: self.activity.floor_db() };
+        let beeps = ended.iter().filter_map(|tone| self.beeps.push(tone, around)).collect();
+        let sit = self.triplet.push(&ended, tracks);
+        let fax = self.machine.push(hop, &ended, tracks);
+        let progress = self.progress.push(hop);
+        let tone = tracks
+            .iter()
+            .find(|track| track.is_present() && track.ms() >= TONE_MS && track.share() > TONE_SHARE)
+            .map(|track| (track.first, track.level_db()));
+        let evidence = Evidence {
+            end: hop.end,
+            missing: hop.missing,
+            features,
+            beeps,
+            key,
+            sit,
+            fax,
+            progress,
+            progress_suspected: self.progress.is_suspected(),
+            tone,
+        };
+        (taken, Some(evidence))
+    }
+}
+
+/// Every tone of a recording that may be a beep, by the code that runs live: for training the classifier.
+#[must_use]
+pub fn candidates_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Candidate> {
+    let mut senses = Senses::new(plans);
+    let mut candidates = Vec::new();
+    for frame in frames {
+        let mut left = *frame;
+        while !left.is_empty() {
+            let (taken, evidence) = senses.push(left);
+            left = left.skip(taken);
+            candidates.extend(evidence.into_iter().flat_map(|evidence| evidence.beeps));
+        }
+    }
+    candidates
+}

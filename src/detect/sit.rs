@@ -1,0 +1,134 @@
+//! Special information tones: three rising tones before a network's announcement.
+//!
+//! North America (Bellcore SR-2275) codes the reason into the first two tones' frequency and length; ITU-T E.180 has one
+//! form of 950, 1400 and 1800 Hz, 330 ms each.
+
+use std::fmt;
+
+use crate::audio::SampleTime;
+use crate::detect::tones::{Tone, Track};
+
+/// Ranges of the three tones in hertz: North America and ITU-T together, and what networks make of them.
+const FIRST_HZ: std::ops::Range<f32> = 880.0..1_020.0;
+const SECOND_HZ: std::ops::Range<f32> = 1_340.0..1_460.0;
+const THIRD_HZ: std::ops::Range<f32> = 1_720.0..1_860.0;
+/// Length of the first two tones in milliseconds.
+const LENGTH_MS: std::ops::Range<u64> = 180..470;
+/// Length from which a tone is a long one (380 ms) and not a short one (274 ms).
+const LONG_MS: u64 = 327;
+/// The tones follow one another within this, in milliseconds.
+const GAP_MS: u64 = 80;
+/// The third tone is sure after this long.
+const THIRD_MS: u64 = 120;
+/// How far a frequency may lie from North America's, in hertz, to name the reason.
+const NAMED_HZ: f32 = 15.0;
+/// Share of the energy that each tone holds at least.
+const SHARE: f32 = 0.45;
+
+/// What the tones say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The number was changed or is not in service.
+    Intercept,
+    /// The number does not exist.
+    VacantCode,
+    /// All circuits are busy.
+    NoCircuit,
+    /// The call could not be completed.
+    Reorder,
+    /// The ITU-T form, which gives no reason.
+    Itu,
+    /// Three tones that fit, in no known form.
+    Other,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Intercept => "intercept",
+            Self::VacantCode => "vacant code",
+            Self::NoCircuit => "no circuit",
+            Self::Reorder => "reorder",
+            Self::Itu => "ITU form",
+            Self::Other => "other form",
+        })
+    }
+}
+
+/// Special information tones that were heard.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sit {
+    /// First sample of the first tone.
+    pub(super) on: SampleTime,
+    /// What they say.
+    pub(super) reason: Reason,
+    /// The frequencies in hertz.
+    pub(super) hz: [f32; 3],
+}
+
+/// Follows one stream.
+#[derive(Debug, Default)]
+pub(super) struct Triplet {
+    first: Option<Tone>,
+    second: Option<Tone>,
+}
+
+impl Triplet {
+    /// Takes what the tones of a hop are; gives the triplet once, some 120 ms into the third tone.
+    pub(super) fn push(&mut self, ended: &[Tone], tracks: &[Track]) -> Option<Sit> {
+        for tone in ended.iter().filter(|tone| tone.share > SHARE) {
+            // A stream that begins within the first tone shows a shorter one.
+            let cut = tone.on.0 < 800 && tone.ms() < LENGTH_MS.end;
+            if FIRST_HZ.contains(&tone.hz) && (LENGTH_MS.contains(&tone.ms()) || cut) {
+                self.first = Some(tone.clone());
+                self.second = None;
+            } else if SECOND_HZ.contains(&tone.hz)
+                && LENGTH_MS.contains(&tone.ms())
+                && self.first.as_ref().is_some_and(|first| follows(first, tone.on))
+            {
+                self.second = Some(tone.clone());
+            }
+        }
+        let (first, second) = (self.first.as_ref()?, self.second.as_ref()?);
+        let third = tracks.iter().find(|track| {
+            THIRD_HZ.contains(&track.hz())
+                && track.share() > SHARE
+                && track.ms() >= THIRD_MS
+                && follows(second, track.first)
+        })?;
+        let sit = Sit { on: first.on, reason: reason(first, second), hz: [first.hz, second.hz, third.hz()] };
+        self.first = None;
+        self.second = None;
+        Some(sit)
+    }
+}
+
+fn follows(before: &Tone, on: SampleTime) -> bool {
+    on.0 + 240 >= before.off.0 && on.ms_since(before.off) <= GAP_MS
+}
+
+/// Two bits each: high frequency, long.
+fn reason(first: &Tone, second: &Tone) -> Reason {
+    let near = |hz: f32, nominal: f32| (hz - nominal).abs() < NAMED_HZ;
+    let high = |hz: f32, low: f32, high: f32| {
+        if near(hz, low) {
+            Some(false)
+        } else if near(hz, high) {
+            Some(true)
+        } else {
+            None
+        }
+    };
+    let (Some(first_high), Some(second_high)) = (high(first.hz, 913.8, 985.2), high(second.hz, 1_370.6, 1_428.5))
+    else {
+        let itu = (first.hz - 950.0).abs() < 50.0 && (second.hz - 1_400.0).abs() < 50.0;
+        return if itu { Reason::Itu } else { Reason::Other };
+    };
+    match (first_high, first.ms() >= LONG_MS, second_high, second.ms() >= LONG_MS) {
+        (false, false, false, false) => Reason::Intercept,
+        (true, true, false, false) => Reason::VacantCode,
+        (_, false, true, true) => Reason::Reorder,
+        (true, true, true, true) | (false, true, false, true) => Reason::NoCircuit,
+        _ => Reason::Other,
+    }
+}
