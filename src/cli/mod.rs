@@ -8,6 +8,7 @@ mod demo;
 mod detect;
 mod features;
 mod serve;
+mod tell;
 
 use std::process::ExitCode;
 

@@ -52,11 +52,10 @@ impl Answer {
         }
     }
 
-    /// The best interpretation's label: its element `label`, or its instance's text, or what was heard.
+    /// The best interpretation's label.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
-        let best = self.interpretations.first()?;
-        best.field("label").or(best.text.as_deref()).or(best.input.as_deref())
+        self.interpretations.first()?.label()
     }
 
     /// The best interpretation's confidence.
@@ -79,6 +78,12 @@ impl Answer {
 }
 
 impl Interpretation {
+    /// What it says: its element `label`, or its instance's text, or what was heard.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.field("label").or(self.text.as_deref()).or(self.input.as_deref())
+    }
+
     /// The text of the element with that name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {

@@ -509,14 +509,15 @@ impl Uac {
 
 impl Refusal {
     fn of(response: &Response) -> Self {
-        let names = [HeaderName::WARNING, HeaderName::from("Reason"), HeaderName::CONTACT];
-        let told = |name: &HeaderName| {
-            response.headers.get_all(name).map(|value| format!("{}: {value}", name.as_str())).collect::<Vec<_>>()
+        let redirection = (300..400).contains(&response.status).then_some(HeaderName::CONTACT);
+        let names = [HeaderName::WARNING, HeaderName::from("Reason")].into_iter().chain(redirection);
+        let told = |name: HeaderName| {
+            response.headers.get_all(&name).map(|value| format!("{}: {value}", name.as_str())).collect::<Vec<_>>()
         };
         Self {
             status: response.status,
             reason: response.reason.clone(),
-            explanation: names.iter().flat_map(told).collect(),
+            explanation: names.flat_map(told).collect(),
             retry_after: response.headers.retry_after().ok().flatten().map(|after| after.seconds),
         }
     }
