@@ -217,6 +217,7 @@ fn json_of_answer(answer: &Answer) -> Value {
 fn json_of_interpretation(interpretation: &Interpretation) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("label".to_owned(), interpretation.label().into());
+    object.insert("value".to_owned(), interpretation.value.clone().into());
     object.insert("confidence".to_owned(), interpretation.confidence.into());
     object.insert("grammar".to_owned(), interpretation.grammar.clone().into());
     for (name, text) in &interpretation.fields {

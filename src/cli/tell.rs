@@ -42,7 +42,10 @@ pub(super) fn timed_event_head() -> String {
 /// Everything that an answer tells, a line each.
 pub(super) fn answer(answer: &Answer) -> Vec<String> {
     let Some(best) = answer.interpretations.first() else { return Vec::new() };
-    let mut lines = vec![row("answer", answer.label().unwrap_or("?"))];
+    let mut lines = vec![row("answer", best.label().unwrap_or("?"))];
+    if let Some(value) = best.value.as_deref().filter(|value| Some(*value) != best.label()) {
+        lines.push(row("value", value));
+    }
     if let Some(confidence) = best.confidence {
         lines.push(row("confidence", &format!("{confidence:.2}")));
     }

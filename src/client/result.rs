@@ -1,5 +1,6 @@
 //! Results read: NLSML (RFC 6787 section 9.6) or JSON, as names and values.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use quick_xml::events::{BytesStart, Event};
@@ -21,8 +22,8 @@ pub struct Interpretation {
     pub confidence: Option<f64>,
     /// What was heard, in the words of the grammar.
     pub input: Option<String>,
-    /// The instance's text, where it has no elements.
-    pub text: Option<String>,
+    /// What the grammar says that it means: the instance's own text.
+    pub value: Option<String>,
     /// The instance's elements: name and text, the names of nested ones joined by points ("beep.hz").
     pub fields: Vec<(String, String)>,
 }
@@ -78,10 +79,10 @@ impl Answer {
 }
 
 impl Interpretation {
-    /// What it says: its element `label`, or its instance's text, or what was heard.
+    /// Who or what answered: the element `label`; from recognizers that tell none, what was heard, or its meaning.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
-        self.field("label").or(self.text.as_deref()).or(self.input.as_deref())
+        self.field("label").or(self.input.as_deref()).or(self.value.as_deref())
     }
 
     /// The text of the element with that name.
@@ -91,41 +92,47 @@ impl Interpretation {
     }
 }
 
+/// An element that is open, and the text directly in it so far.
+struct Open {
+    name: String,
+    text: String,
+}
+
 fn from_nlsml(body: &str) -> Result<Answer, NotAResult> {
     let broken = |error: &dyn fmt::Display| NotAResult(error.to_string());
     let mut reader = Reader::from_str(body);
-    let mut path: Vec<String> = Vec::new();
-    let mut text = String::new();
+    let mut path: Vec<Open> = Vec::new();
     let mut grammar = None;
     let mut answer = Answer::default();
     loop {
-        match reader.read_event().map_err(|error| broken(&error))? {
+        let text: Cow<'_, str> = match reader.read_event().map_err(|error| broken(&error))? {
             Event::Start(element) => {
-                // Text before an element is white space, or a mixture that no result has.
-                text.clear();
                 open(&element, &mut path, &mut grammar, &mut answer)?;
+                continue;
             }
             Event::Empty(element) => {
                 open(&element, &mut path, &mut grammar, &mut answer)?;
-                close(&mut path, "", &mut answer);
-                text.clear();
+                close(&mut path, &mut answer);
+                continue;
             }
             Event::End(_) => {
-                close(&mut path, text.trim(), &mut answer);
-                text.clear();
+                close(&mut path, &mut answer);
+                continue;
             }
-            Event::Text(part) => text += &part.xml10_content(),
-            Event::CData(part) => text += &part.xml10_content(),
+            Event::Text(text) => text.xml10_content(),
+            Event::CData(text) => text.xml10_content(),
             Event::GeneralRef(reference) => match reference.resolve_char_ref().map_err(|error| broken(&error))? {
-                Some(character) => text.push(character),
-                None => {
-                    text += quick_xml::escape::resolve_predefined_entity(&reference)
-                        .ok_or_else(|| NotAResult(format!("&{};", &*reference)))?;
-                }
+                Some(character) => character.to_string().into(),
+                None => quick_xml::escape::resolve_predefined_entity(&reference)
+                    .ok_or_else(|| NotAResult(format!("&{};", &*reference)))?
+                    .into(),
             },
             Event::Eof if path.is_empty() => break,
             Event::Eof => return Err(NotAResult("it ends early".to_owned())),
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => continue,
+        };
+        if let Some(open) = path.last_mut() {
+            open.text += &text;
         }
     }
     if answer.interpretations.is_empty() {
@@ -137,7 +144,7 @@ fn from_nlsml(body: &str) -> Result<Answer, NotAResult> {
 /// An element begins; `path` is the elements around it.
 fn open(
     element: &BytesStart<'_>,
-    path: &mut Vec<String>,
+    path: &mut Vec<Open>,
     grammar: &mut Option<String>,
     answer: &mut Answer,
 ) -> Result<(), NotAResult> {
@@ -148,8 +155,7 @@ fn open(
         Ok(Some(value.into_owned()))
     };
     let name = element.local_name().as_ref().to_owned();
-    let around: Vec<&str> = path.iter().map(String::as_str).collect();
-    match (around.as_slice(), name.as_str()) {
+    match (names(path).as_slice(), name.as_str()) {
         ([], "result") => *grammar = attribute("grammar")?,
         (["result"], "interpretation") => answer.interpretations.push(Interpretation {
             grammar: attribute("grammar")?.or_else(|| grammar.clone()),
@@ -158,27 +164,32 @@ fn open(
         }),
         _ => {}
     }
-    path.push(name);
+    path.push(Open { name, text: String::new() });
     Ok(())
 }
 
-/// The innermost element ends, with `text` in it.
-fn close(path: &mut Vec<String>, text: &str, answer: &mut Answer) {
-    let around: Vec<&str> = path.iter().map(String::as_str).collect();
-    let text = text.to_owned();
-    if let Some(interpretation) = answer.interpretations.last_mut() {
-        match around.as_slice() {
+/// The innermost element ends.
+fn close(path: &mut Vec<Open>, answer: &mut Answer) {
+    let text = path.last().map(|open| open.text.trim().to_owned()).filter(|text| !text.is_empty());
+    if let (Some(text), Some(interpretation)) = (text, answer.interpretations.last_mut()) {
+        match names(path).as_slice() {
             ["result", "interpretation", "input"] => interpretation.input = Some(text),
-            ["result", "interpretation", "instance"] if interpretation.fields.is_empty() => {
-                interpretation.text = Some(text);
+            ["result", "interpretation", "instance"] => interpretation.value = Some(text),
+            // The schema allows one element in an instance (RFC 6787 section 16.1): answerd's is a wrapper.
+            ["result", "interpretation", "instance", "answer", names @ ..] if !names.is_empty() => {
+                interpretation.fields.push((names.join("."), text));
             }
-            ["result", "interpretation", "instance", names @ ..] if !names.is_empty() && !text.is_empty() => {
+            ["result", "interpretation", "instance", names @ ..] => {
                 interpretation.fields.push((names.join("."), text));
             }
             _ => {}
         }
     }
     path.pop();
+}
+
+fn names(path: &[Open]) -> Vec<&str> {
+    path.iter().map(|open| open.name.as_str()).collect()
 }
 
 fn from_json(body: &str) -> Result<Answer, NotAResult> {
@@ -195,11 +206,12 @@ fn interpretation_of(value: &serde_json::Value) -> Interpretation {
     let text = |name: &str| value.get(name).and_then(|text| text.as_str()).map(str::to_owned);
     let mut fields = Vec::new();
     flatten("", value, &mut fields);
+    fields.retain(|(name, _)| !matches!(name.as_str(), "value" | "grammar" | "input"));
     Interpretation {
         grammar: text("grammar"),
         confidence: value.get("confidence").and_then(serde_json::Value::as_f64),
         input: text("input"),
-        text: None,
+        value: text("value"),
         fields,
     }
 }
@@ -225,46 +237,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nlsml_with_elements_in_the_instance() {
-        let body = r#"<?xml version="1.0"?>
-            <result xmlns="urn:ietf:params:xml:ns:mrcpv2" xmlns:a="urn:x" grammar="builtin:speech/voicemail">
-              <interpretation confidence="0.93">
-                <instance><a:label>machine</a:label><reason>a &lt; b &#38; c</reason>
-                  <beep><on_s>7.1</on_s><hz>1000</hz></beep><none/></instance>
-                <input mode="speech">machine</input>
-              </interpretation>
-              <interpretation grammar="session:other" confidence="0.05"><instance>ivr</instance></interpretation>
+    fn answerds_own_nlsml() {
+        let body = r#"<?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="builtin:speech/boolean">
+            <interpretation confidence="0.93"><instance>true<answer xmlns="urn:answerd:result"><label>machine</label>
+              <reason>a &lt; b &#38; c</reason><beep><on_s>7.1</on_s><hz>1000</hz></beep><none/></answer></instance>
+              <input mode="speech">machine</input></interpretation>
+            <interpretation grammar="session:other" confidence="0.05"><instance>x</instance><input>ivr</input></interpretation>
             </result>"#;
         let answer = Answer::parse(body).expect("a result");
-        assert_eq!(answer.label(), Some("machine"));
-        assert_eq!(answer.confidence(), Some(0.93));
+        assert_eq!((answer.label(), answer.confidence()), (Some("machine"), Some(0.93)));
         assert_eq!(answer.field("reason"), Some("a < b & c"));
-        assert_eq!(answer.number("beep.on_s"), Some(7.1));
-        assert_eq!(answer.field("none"), None);
-        assert_eq!(answer.interpretations[0].grammar.as_deref(), Some("builtin:speech/voicemail"));
-        assert_eq!(answer.interpretations[0].input.as_deref(), Some("machine"));
-        assert_eq!(answer.interpretations[1].text.as_deref(), Some("ivr"));
-        assert_eq!(answer.interpretations[1].grammar.as_deref(), Some("session:other"));
+        assert_eq!((answer.number("beep.on_s"), answer.field("none")), (Some(7.1), None));
+        let [best, other] = answer.interpretations.as_slice() else { panic!("{answer:?}") };
+        assert_eq!((best.value.as_deref(), best.input.as_deref()), (Some("true"), Some("machine")));
+        assert_eq!(best.grammar.as_deref(), Some("builtin:speech/boolean"));
+        assert_eq!((other.label(), other.grammar.as_deref()), (Some("ivr"), Some("session:other")));
     }
 
     #[test]
-    fn nlsml_with_plain_text_is_the_label() {
-        let body =
-            "<result><interpretation><instance> true </instance><input>machine</input></interpretation></result>";
+    fn other_recognizers_nlsml() {
+        let body = "<result xmlns:e='u'><interpretation><instance><e:response>yes</e:response></instance>
+            <input>OK</input></interpretation></result>";
         let answer = Answer::parse(body).expect("a result");
-        assert_eq!((answer.label(), answer.confidence()), (Some("true"), None));
-        let body = "<result><interpretation><input>machine</input></interpretation></result>";
-        assert_eq!(Answer::parse(body).expect("a result").label(), Some("machine"));
+        assert_eq!((answer.field("response"), answer.label(), answer.confidence()), (Some("yes"), Some("OK"), None));
+        let body = "<result><interpretation><instance> one </instance></interpretation></result>";
+        assert_eq!(Answer::parse(body).expect("a result").label(), Some("one"));
     }
 
     #[test]
     fn json_object() {
-        let body = r#"{"label":"machine","confidence":0.9,"decided_at_s":2.5,"speak_at_s":null,
+        let body = r#"{"value":"true","label":"machine","confidence":0.9,"decided_at_s":2.5,"speak_at_s":null,
             "beep":{"on_s":7.0,"hz":1000},"alternatives":[{"label":"ivr","confidence":0.1}]}"#;
         let answer = Answer::parse(body).expect("a result");
         assert_eq!((answer.label(), answer.confidence()), (Some("machine"), Some(0.9)));
         assert_eq!((answer.number("decided_at_s"), answer.number("beep.hz")), (Some(2.5), Some(1000.0)));
-        assert_eq!(answer.field("speak_at_s"), None);
+        assert_eq!((answer.field("speak_at_s"), answer.field("value")), (None, None));
+        assert_eq!(answer.interpretations[0].value.as_deref(), Some("true"));
         assert_eq!(answer.interpretations[1].field("label"), Some("ivr"));
     }
 
