@@ -1,0 +1,398 @@
+"""Simulated answered calls: WAV files (8 kHz, 16 bit, mono) and their truth, from the clips and the synthesised voices.
+
+    simulate.py DATA VOICES OUT CALLS [--seed N]
+
+Every call belongs to a fold and is made of that fold's clips alone (background noise excepted, which is everybody's).
+Clips are drawn by source first, then by speaker, then by clip, so that no clip makes up much of a class. All classes go
+through the same channel (channel.py), with the same lead-in and the same chance of a noisy background.
+"""
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from multiprocessing import Pool
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+import bank
+import channel
+import tones
+
+RATE = 8000
+LONGEST = 20.0
+# Share of the calls by class.
+SHARES = {
+    "human": 0.33, "machine": 0.27, "ivr": 0.11, "screening": 0.08, "music": 0.05, "silence": 0.045,
+    "fax": 0.03, "sit": 0.03, "busy": 0.025, "ringback": 0.03,
+}
+
+CLIPS = None
+INDEX = None
+
+
+def index(clips):
+    """(label, fold) -> source -> speaker -> clips."""
+    table = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for label, members in clips.items():
+        for clip in members:
+            table[label, clip.fold][clip.source][clip.speaker].append(clip)
+    return table
+
+
+class Call:
+    """One call under construction."""
+
+    def __init__(self, rng, fold):
+        self.rng, self.fold = rng, fold
+        self.parts = []  # (start sample, sound)
+        self.at = 0
+        self.used = []
+
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def uniform(self, a, b):
+        return float(self.rng.uniform(a, b))
+
+    def choose(self, items):
+        return items[int(self.rng.integers(len(items)))]
+
+    def source(self, labels, wanted=None):
+        """A source of one of the labels in this fold: chance by the fourth root of its size, so that large ones do not rule."""
+        found = [(label, source) for label in labels for source in INDEX[label, self.fold]]
+        if wanted:
+            found = [x for x in found if wanted(INDEX[x[0], self.fold][x[1]])]
+        weight = np.array([sum(map(len, INDEX[label, self.fold][source].values())) ** 0.35 for label, source in found])
+        return found[int(self.rng.choice(len(found), p=weight / weight.sum()))]
+
+    def clip(self, *labels):
+        label, source = self.source(labels)
+        speakers = INDEX[label, self.fold][source]
+        return self.choose(speakers[self.choose(sorted(speakers))])
+
+    def voice(self, labels, least):
+        """Clips of one known speaker who has spoken at least `least` seconds."""
+        def enough(speakers):
+            return any(s and sum(len(c.sound) for c in cs) > least * RATE for s, cs in speakers.items())
+        label, source = self.source(labels, enough)
+        speakers = INDEX[label, self.fold][source]
+        names = [s for s, cs in sorted(speakers.items()) if s and sum(len(c.sound) for c in cs) > least * RATE]
+        return speakers[self.choose(names)]
+
+    def wait(self, seconds):
+        self.at += int(seconds * RATE)
+
+    def put(self, sound, clip=None):
+        self.parts.append((self.at, sound))
+        self.at += len(sound)
+        if clip is not None:
+            self.used.append(clip)
+
+    def seconds(self):
+        return self.at / RATE
+
+
+def stretch(call, clip, low, high):
+    """A part of the clip of about `low` to `high` seconds that begins and ends at pauses; the whole if it is short."""
+    if len(clip.sound) <= high * RATE:
+        return clip.sound
+    want = call.uniform(low, high) * RATE
+    first = call.choose(range(len(clip.spans)))
+    begin = clip.spans[first][0]
+    end = begin
+    for a, b in clip.spans[first:]:
+        if b - begin > want and end > begin:
+            break
+        end = b
+    sound = clip.sound[begin : min(end, begin + int(high * RATE))].copy()
+    return tones.edges(sound, 0.005)
+
+
+# ---- who answers; each returns (detail, class-bearing sound put into the call)
+
+
+def human(call):
+    kind = call.rng.choice(["short", "long", "business", "talker"], p=[0.5, 0.2, 0.12, 0.18])
+    if kind == "short":
+        clip = call.clip("tts_human") if call.chance(0.22) else call.clip("human")
+        call.put(stretch(call, clip, 0.3, 2.0), clip)
+        if call.chance(0.35):  # nobody answers: "hello?" once more
+            call.wait(call.uniform(0.9, 4.0))
+            again = clip if call.chance(0.6) or not clip.speaker else call.choose(INDEX[clip.label, call.fold][clip.source][clip.speaker])
+            call.put(stretch(call, again, 0.3, 2.0), again)
+    elif kind == "long":
+        clip = call.clip("human", "speech_other")
+        call.put(stretch(call, clip, 1.2, 4.5), clip)
+        if call.chance(0.3):
+            call.wait(call.uniform(1.0, 4.0))
+            again = call.clip("human") if not clip.speaker else call.choose(INDEX[clip.label, call.fold][clip.source][clip.speaker])
+            if clip.speaker:
+                call.put(stretch(call, again, 0.5, 2.0), again)
+            else:
+                call.put(stretch(call, clip, 0.5, 1.5), clip)
+    elif kind == "business":
+        if call.chance(0.55):
+            clips = [c for source in INDEX["tts_human", call.fold].values() for s in source.values() for c in s if len(c.sound) > 1.6 * RATE]
+            clip = call.choose(clips)
+            call.put(clip.sound, clip)
+        else:
+            members = call.voice(["speech_other", "human"], 5)
+            call.put(stretch(call, call.choose(members), 2.0, 5.0), members[0])
+        if call.chance(0.4):
+            call.wait(call.uniform(1.0, 3.5))
+            call.put(call.used[0].sound[: int(call.uniform(0.5, 1.5) * RATE)].copy(), call.used[0])
+    else:
+        # Turns of one voice, hurried or hesitant: no long pause to wait for.
+        members = call.voice(["human", "speech_other"], 4) if call.chance(0.85) else [call.clip("tts_human")]
+        until = call.seconds() + call.uniform(4, 13)
+        while call.seconds() < until:
+            clip = call.choose(members)
+            call.put(stretch(call, clip, 0.4, 4.0), clip)
+            call.wait(call.choose([call.uniform(0.1, 0.5), call.uniform(0.4, 1.3), call.uniform(1.0, 2.5)]))
+        call.at = call.parts[-1][0] + len(call.parts[-1][1])
+    return kind
+
+
+def machine(call):
+    kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.27, 0.38, 0.35]))
+    if kind == "recorded":
+        clip = call.clip("greeting_machine")
+        call.put(clip.sound, clip)
+        if len(clip.sound) < 2.5 * RATE and clip.speaker and call.chance(0.6):
+            # Short announcements of an answering machine come in twos.
+            other = call.choose(INDEX[clip.label, call.fold][clip.source][clip.speaker])
+            call.wait(call.uniform(0.1, 0.9))
+            call.put(other.sound, other)
+    elif kind == "tts":
+        clip = call.clip("tts_machine")
+        call.put(clip.sound, clip)
+    else:
+        # One person's voice that reads on: a greeting recorded by oneself.
+        members = call.voice(["speech_other", "human"], 6)
+        until = call.seconds() + call.choose([call.uniform(2.5, 6), call.uniform(4, 10), call.uniform(7, 16)])
+        while call.seconds() < until:
+            clip = call.choose(members)
+            call.put(stretch(call, clip, 1.0, min(10.0, until - call.seconds() + 1.2)), clip)
+            call.wait(call.choose([call.uniform(0.03, 0.25), call.uniform(0.15, 0.6), call.uniform(0.3, 1.1)]))
+        call.at = call.parts[-1][0] + len(call.parts[-1][1])
+    return kind
+
+
+def after_greeting(call):
+    """The beep, most times; returns when it began, in seconds."""
+    if not call.chance(0.68):
+        return None
+    call.wait(call.choose([call.uniform(0.0, 0.4), call.uniform(0.2, 1.0), call.uniform(0.5, 2.2)]))
+    at = call.seconds()
+    call.put(tones.beep(call.rng) * 0.14 * 10 ** (call.uniform(-12, 8) / 20))
+    return at
+
+
+def ivr(call):
+    recorded = call.chance(0.5)
+    if call.chance(0.08):
+        clip = call.clip("music")
+        call.put(tones.edges(clip.sound[: int(call.uniform(0.8, 3) * RATE)].copy() * 0.7, 0.05), clip)
+        call.wait(call.uniform(0, 0.4))
+    members = call.voice(["ivr_prompt"], 4) if recorded else [call.clip("tts_ivr")]
+    until = call.seconds() + call.uniform(2.5, 15)
+    first = len(call.parts)
+    while call.seconds() < until:
+        clip = call.choose(members)
+        call.put(stretch(call, clip, 3.0, 14.0), clip)
+        if not recorded and len(call.parts) - first >= 2:
+            break
+        call.wait(call.choose([call.uniform(0.1, 0.6), call.uniform(0.4, 1.5), call.uniform(1.5, 5.0)]))
+    call.at = call.parts[-1][0] + len(call.parts[-1][1])
+    if call.chance(0.12):
+        call.wait(call.uniform(0.2, 1.2))
+        clip = call.clip("music")
+        call.put(clip.sound[: int(call.uniform(3, 8) * RATE)] * 0.8, clip)
+    return "recorded" if recorded else "tts"
+
+
+def screening(call):
+    if call.chance(0.06) and any(clip.fold == call.fold for clip in CLIPS["asks_name"]):
+        clip = call.clip("asks_name")
+        call.put(clip.sound, clip)
+        return "recorded"
+    clip = call.clip("tts_screening")
+    call.put(clip.sound, clip)
+    if call.chance(0.25):  # a tone that asks to speak
+        call.wait(call.uniform(0.1, 0.6))
+        call.put(tones.sine(call.uniform(500, 1400), call.uniform(0.1, 0.35)) * 0.1)
+    if call.chance(0.3):
+        call.wait(call.uniform(3.0, 7.0))
+        call.put(clip.sound, clip)
+    return "tts"
+
+
+def music(call):
+    clip = call.clip("music")
+    begin = int(call.uniform(0, max(0, len(clip.sound) / RATE - 6)) * RATE)
+    sound = clip.sound[begin : begin + int(call.uniform(6, 16) * RATE)].copy()
+    call.put(tones.edges(sound, call.uniform(0.01, 0.8)), clip)
+    return ""
+
+
+def sit(call):
+    recorded = [clip for clip in CLIPS["tone_sit"] if clip.fold == call.fold]
+    if recorded and call.chance(0.4):
+        clip = call.choose(recorded)
+        call.put(clip.sound, clip)
+        return "recorded"
+    tone = tones.sit(call.rng) * 0.14 * 10 ** (call.uniform(-6, 6) / 20)
+    call.put(tone)
+    if call.chance(0.6):
+        call.wait(call.uniform(0.05, 1.0))
+        clip = call.clip("tts_ivr") if call.chance(0.6) else call.clip("ivr_prompt")
+        call.put(stretch(call, clip, 3, 9), clip)
+    if call.chance(0.3):
+        call.wait(call.uniform(0.5, 3.0))
+        call.put(tone)
+    return "specification"
+
+
+def tone_only(make):
+    def build(call):
+        call.put(make(call.rng, call.uniform(6, 14)) * 0.14)
+        return "specification"
+    return build
+
+
+def silence(call):
+    """Nobody: a noise now and then, clicks, keys."""
+    for _ in range(int(call.rng.integers(0, 4))):
+        call.wait(call.uniform(0.5, 3.0))
+        if call.chance(0.5):
+            call.put(click(call.rng))
+        else:
+            clip = call.choose(CLIPS["noise"])
+            call.put(tones.edges(clip.sound[: int(call.uniform(0.1, 2.0) * RATE)].copy() * 10 ** (call.uniform(-30, -8) / 20), 0.05))
+    return ""
+
+
+BUILD = {
+    "human": human, "machine": machine, "ivr": ivr, "screening": screening, "music": music, "sit": sit,
+    "fax": tone_only(tones.fax), "busy": tone_only(tones.busy), "ringback": tone_only(tones.ringback), "silence": silence,
+}
+
+
+def click(rng):
+    """A handset or a relay."""
+    n = int(rng.uniform(0.003, 0.06) * RATE)
+    return rng.normal(0, 1, n) * np.exp(-5 * np.arange(n) / n) * 10 ** (rng.uniform(-30, -8) / 20)
+
+
+def background(call, n):
+    """Recorded noise for the whole call, or None for a steady one."""
+    if not call.chance(0.5):
+        return None
+    clip = call.choose(CLIPS["noise"] + CLIPS["music"][:4])
+    begin = int(call.rng.integers(len(clip.sound)))
+    return np.resize(np.roll(clip.sound, -begin), n).astype(np.float64)
+
+
+def make(job):
+    number, label, fold, seed, out = job
+    rng = np.random.default_rng([seed, number])
+    call = Call(rng, fold)
+    segments = [(0.0, "silence")]
+    # Before anybody speaks: nothing, the end of the ringing, a click.
+    if label != "silence" and call.chance(0.08 if label != "ringback" else 0.0):
+        call.wait(call.uniform(0, 0.6))
+        segments.append((call.seconds(), "ringback"))
+        call.put(tones.edges(tones.ringback(rng, call.uniform(0.6, 4.0)), 0.003) * 0.14 * 10 ** (call.uniform(-8, 4) / 20))
+        segments.append((call.seconds(), "silence"))
+        call.wait(call.uniform(0.05, 1.5))
+    else:
+        call.wait(call.choose([call.uniform(0.0, 0.5), call.uniform(0.2, 1.2), call.uniform(0.5, 2.2), call.uniform(1, 4)]))
+    for _ in range(int(call.chance(0.25)) + int(call.chance(0.1))):
+        at = call.uniform(0, max(call.seconds(), 0.05))
+        call.parts.append((int(at * RATE), click(rng)))
+    onset = call.seconds()
+    first = len(call.parts)
+    detail = BUILD[label](call)
+    if label == "silence":
+        onset, end = None, None
+    else:
+        if label in ("human", "machine") and call.chance(0.06):
+            # The beginning is not heard: cut through, late media.
+            start, sound = call.parts[first]
+            cut = int(min(call.uniform(0.05, 0.4) * RATE, len(sound) * 0.3))
+            call.parts[first] = (start, tones.edges(sound[cut:].copy(), 0.002))
+            for n in range(first + 1, len(call.parts)):
+                call.parts[n] = (call.parts[n][0] - cut, call.parts[n][1])
+            call.at -= cut
+        end = call.seconds()
+        segments.append((onset, label))
+    beep = after_greeting(call) if label == "machine" else None
+    call.wait(call.uniform(2.0, 7.0) if label != "silence" else call.uniform(4, 9))
+    n = min(call.at, int(LONGEST * RATE))
+    foreground = np.zeros(n)
+    for start, sound in call.parts:
+        length = min(len(sound), n - start)
+        if length > 0:
+            foreground[start : start + length] += sound[:length]
+    if label in ("human", "machine", "ivr", "screening", "music"):
+        foreground = channel.shape(rng, foreground)
+    active = np.concatenate([foreground[start : start + len(sound)] for start, sound in call.parts[first:] if start < n] or [np.zeros(0)])
+    rms = float(np.sqrt((active**2).mean())) if len(active) and label != "silence" else 0.1
+    rms = max(rms, 0.01)
+    around = background(call, n)
+    extra = {}
+    if label in ("human", "machine") and call.chance(0.2 if label == "human" else 0.15):
+        # People or television behind the speaker.
+        babble = np.concatenate([call.choose(CLIPS["speech_other"]).sound for _ in range(4)])
+        babble = np.resize(babble, n) * 10 ** (-call.uniform(9, 24) / 20)
+        foreground = foreground + babble * rms / 0.1
+        extra["babble"] = True
+    sound, done = channel.transmit(rng, foreground, around, rms)
+    name = f"{number:05d}.wav"
+    sf.write(Path(out) / name, sound.astype(np.float32), RATE, subtype="PCM_16")
+    return {
+        "file": name, "label": label, "detail": detail, "fold": fold, "duration_s": round(n / RATE, 3),
+        "onset_s": "" if onset is None else round(onset, 3), "end_s": "" if end is None else round(min(end, n / RATE), 3),
+        "beep_s": "" if beep is None else round(beep, 3), "segments": json.dumps([(round(t, 3), c) for t, c in segments]),
+        "sources": "|".join(sorted({clip.source for clip in call.used})), "clips": "|".join(sorted({clip.name for clip in call.used})),
+        "tts": int(any(clip.tts for clip in call.used)), **done,
+    }
+
+
+def plan(calls, seed, out):
+    """The calls to make: shares by class, folds in turn."""
+    jobs = []
+    for label, share in SHARES.items():
+        jobs += [(label, n % bank.FOLDS) for n in range(round(share * calls))]
+    np.random.default_rng(seed).shuffle(jobs)
+    return [(number, str(label), int(fold), seed, str(out)) for number, (label, fold) in enumerate(jobs)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("voices", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("calls", type=int)
+    parser.add_argument("--seed", type=int, default=20261120)
+    arguments = parser.parse_args()
+    global CLIPS, INDEX
+    CLIPS = bank.load(arguments.data, arguments.voices)
+    INDEX = index(CLIPS)
+    print({label: len(clips) for label, clips in CLIPS.items()}, flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    jobs = plan(arguments.calls, arguments.seed, arguments.out)
+    with Pool(2) as pool:
+        rows = pool.map(make, jobs, chunksize=16)
+    with open(arguments.out / "calls.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"simulate: {len(rows)} calls, {sum(row['duration_s'] for row in rows) / 3600:.1f} h")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Tones to specification: ringback, busy, special information tones, fax, voicemail beeps. 8 kHz, full scale 1.0."""
+
+import numpy as np
+
+RATE = 8000
+
+# Frequencies (hertz) and cadence (seconds on, off, on, off ...). ITU-T E.180 and its country list.
+RINGBACK = [
+    ((440, 480), (2, 4)), ((440, 480), (2, 4)), ((380, 460), (2, 4)), ((400, 450), (0.4, 0.2, 0.4, 2.0)), ((425,), (1, 4)),
+    ((440,), (1.5, 3.5)), ((425,), (1.5, 3)), ((400, 416), (1, 2)), ((375, 425), (0.4, 0.2, 0.4, 2.0)), ((450,), (1, 4)),
+    ((383, 417), (0.4, 0.2, 0.4, 2.0)), ((425,), (0.8, 3.2)), ((425,), (1, 5)), ((400,), (1.2, 4.6)),
+]
+BUSY = [
+    ((480, 620), (0.5, 0.5)), ((480, 620), (0.5, 0.5)), ((480, 620), (0.25, 0.25)), ((480, 620), (0.25, 0.25)), ((400,), (0.375, 0.375)),
+    ((425,), (0.48, 0.48)), ((425,), (0.24, 0.24)), ((440,), (0.5, 0.5)), ((425,), (0.2, 0.2)), ((425,), (0.5, 0.5)), ((425,), (0.25, 0.25)),
+    ((400,), (0.5, 0.5)), ((400,), (0.75, 0.75)), ((450,), (0.35, 0.35)), ((425,), (0.375, 0.375)), ((425,), (0.167, 0.167)),
+    ((400,), (0.4, 0.35, 0.225, 0.525)),
+]
+
+
+def sine(hz, seconds, phase=0.0):
+    """A steady tone with edges of 3 ms."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    return edges(np.sin(2 * np.pi * hz * t + phase), 0.003)
+
+
+def edges(sound, seconds):
+    """The sound faded in and out, linearly."""
+    n = min(int(seconds * RATE), len(sound) // 2)
+    if n > 0:
+        ramp = np.linspace(0, 1, n)
+        sound[:n] *= ramp
+        sound[-n:] *= ramp[::-1]
+    return sound
+
+
+def cadence(rng, frequencies, pattern, seconds):
+    """A call-progress tone, begun anywhere in its cadence; frequencies and times within their tolerances."""
+    scale = 1 + rng.uniform(-0.01, 0.01)
+    stretch = 1 + rng.uniform(-0.05, 0.05)
+    period = sum(pattern) * stretch
+    phase = rng.uniform(0, period) if rng.random() < 0.3 else 0.0
+    n = int(seconds * RATE)
+    t = np.arange(n) / RATE
+    place = (t + phase) % period
+    gate = np.zeros(n)
+    at = 0.0
+    for index, length in enumerate(pattern):
+        if index % 2 == 0:
+            gate[(place >= at * stretch) & (place < (at + length) * stretch)] = 1.0
+        at += length
+    gate = np.convolve(gate, np.ones(24) / 24, "same")
+    tone = sum(np.sin(2 * np.pi * f * scale * t + rng.uniform(0, 6)) for f in frequencies) / len(frequencies)
+    return tone * gate
+
+
+def ringback(rng, seconds):
+    frequencies, pattern = RINGBACK[rng.integers(len(RINGBACK))]
+    return cadence(rng, frequencies, pattern, seconds)
+
+
+def busy(rng, seconds):
+    frequencies, pattern = BUSY[rng.integers(len(BUSY))]
+    return cadence(rng, frequencies, pattern, seconds)
+
+
+def sit(rng):
+    """Three rising tones: the North American four, or ITU-T E.180's."""
+    if rng.random() < 0.7:
+        first, second = rng.choice([913.8, 985.2]), rng.choice([1370.6, 1428.5])
+        lengths = rng.choice([0.274, 0.380]), rng.choice([0.274, 0.380]), 0.380
+        frequencies = first, second, 1776.7
+    else:
+        frequencies, lengths = (950, 1400, 1800), (0.33, 0.33, 0.33)
+    parts = []
+    for hz, seconds in zip(frequencies, lengths):
+        parts.append(sine(hz * (1 + rng.uniform(-0.01, 0.01)), seconds * (1 + rng.uniform(-0.08, 0.08))))
+        parts.append(np.zeros(int(rng.uniform(0, 0.03) * RATE)))
+    return np.concatenate(parts)
+
+
+def v21(rng, seconds):
+    """V.21 channel 2 at 300 bit/s: the preamble's flags, then data."""
+    flags = [0, 1, 1, 1, 1, 1, 1, 0] * 38
+    bits = np.array(flags + list(rng.integers(0, 2, 400)))
+    index = (np.arange(int(seconds * RATE)) * 300 // RATE) % len(bits)
+    hz = np.where(bits[index] == 1, 1650.0, 1850.0)
+    return edges(np.sin(2 * np.pi * np.cumsum(hz) / RATE), 0.003)
+
+
+def fax(rng, seconds):
+    """What an answering fax machine or modem sends, or (one in four) a calling one."""
+    out = []
+    total = 0.0
+    kind = rng.choice(["ced", "ced", "ansam", "v21", "cng"])
+    while total < seconds:
+        if kind == "cng":
+            parts = [sine(1100 + rng.uniform(-38, 38), 0.5 * (1 + rng.uniform(-0.15, 0.15))), np.zeros(3 * RATE)]
+        else:
+            parts = []
+            if kind != "v21":
+                tone = sine(2100 + rng.uniform(-15, 15), rng.uniform(2.6, 4.0))
+                t = np.arange(len(tone)) / RATE
+                if kind == "ansam":
+                    tone *= 1 + 0.2 * np.sin(2 * np.pi * 15 * t)
+                if rng.random() < 0.5:
+                    tone *= np.where((t / 0.45).astype(int) % 2 == 0, 1.0, -1.0)
+                parts += [tone, np.zeros(int(0.075 * RATE))]
+            parts += [v21(rng, rng.uniform(1.2, 2.5)), np.zeros(int(rng.uniform(0.5, 3.0) * RATE))]
+        out += parts
+        total += sum(len(part) for part in parts) / RATE
+    return np.concatenate(out)[: int(seconds * RATE)]
+
+
+def beep(rng):
+    """A voicemail beep: nobody standardised it."""
+    seconds = float(np.exp(rng.uniform(np.log(0.07), np.log(1.5))))
+    hz = float(rng.choice([440, 640, 703, 800, 852, 880, 950, 1000, 1000, 1100, 1250, 1400])) if rng.random() < 0.5 else float(np.exp(rng.uniform(np.log(350), np.log(3000))))
+    kind = rng.choice(["single", "single", "single", "dual", "pips", "chirp"])
+    if kind == "dual":
+        return 0.6 * (sine(hz, seconds) + sine(hz * rng.uniform(1.1, 1.6), seconds))
+    if kind == "pips":
+        gap = np.zeros(int(rng.uniform(0.05, 0.2) * RATE))
+        pip = sine(hz, rng.uniform(0.07, 0.2))
+        return np.concatenate([pip, gap] * int(rng.integers(1, 4)) + [sine(hz, min(seconds, 0.6))])
+    if kind == "chirp":
+        t = np.arange(int(seconds * RATE)) / RATE
+        return edges(np.sin(2 * np.pi * (hz * t + 0.5 * hz * rng.uniform(-0.3, 0.5) / seconds * t * t)), 0.003)
+    return sine(hz, seconds)
+
+
+def dtmf(rng):
+    """One key."""
+    row, column = rng.choice([697, 770, 852, 941]), rng.choice([1209, 1336, 1477])
+    seconds = rng.uniform(0.07, 0.3)
+    return 0.5 * (sine(row, seconds) + sine(column, seconds))
