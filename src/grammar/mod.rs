@@ -46,7 +46,7 @@ pub struct Settings {
 }
 
 /// How a result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// NLSML, RFC 6787 section 6.3.1: `application/nlsml+xml`.

@@ -3,3 +3,187 @@
 pub mod mrcp;
 pub mod offer_answer;
 pub mod sip;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::detect;
+use crate::session::mrcp::{Channel, Outbox};
+use crate::wire::mrcp::{ChannelIdentifier, Request, RequestId, StatusCode};
+
+pub use crate::session::mrcp::Config;
+
+/// One MRCP connection, as the shell numbers them; a number is never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send a message.
+    Mrcp {
+        /// Where.
+        connection: ConnectionId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Begin a listening on the channel's sound. Its events come back with the generation.
+    Listen {
+        /// The channel.
+        channel: ChannelIdentifier,
+        /// Number of the listening, ascending within the session.
+        generation: u64,
+        /// What is asked.
+        listen: detect::Listen,
+    },
+    /// The No-Input timer of a listening begins now.
+    StartInputTimers {
+        /// The channel.
+        channel: ChannelIdentifier,
+        /// Number of the listening.
+        generation: u64,
+    },
+    /// End a listening that has not concluded.
+    Unlisten {
+        /// The channel.
+        channel: ChannelIdentifier,
+        /// Number of the listening.
+        generation: u64,
+    },
+}
+
+/// The MRCP side of one SIP dialog: its control channels (RFC 6787 section 4.2).
+///
+/// After each `handle_*`, [`Session::drain`] and [`Session::remove_channel`], poll [`Session::poll_output`] until it is
+/// `None`, then wait for input until [`Session::poll_timeout`]. Promises, held by tests: each request gets exactly one
+/// response at once; each RECOGNIZE that was answered IN-PROGRESS or PENDING gets exactly one RECOGNITION-COMPLETE, or is
+/// named in the response to a STOP.
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<Config>,
+    channels: BTreeMap<ChannelIdentifier, Channel>,
+    /// Request-ids ascend over all channels and connections of the session (RFC 6787 section 5.2).
+    last_request: Option<RequestId>,
+    outbox: Outbox,
+    draining: bool,
+}
+
+impl Session {
+    /// A session without channels.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Self {
+        Self { config, channels: BTreeMap::new(), last_request: None, outbox: Outbox::default(), draining: false }
+    }
+
+    /// Number of control channels.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Whether a recognition runs or waits.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.channels.values().any(Channel::is_busy)
+    }
+
+    /// The call's identifier at the client, as Vendor-Specific-Parameters gave it (`call-uuid`, `fs-uuid`, `uuid`), for logs.
+    #[must_use]
+    pub fn call_uuid(&self) -> Option<&str> {
+        self.channels.values().find_map(Channel::call_uuid)
+    }
+
+    /// Logging-Tag of the channel that has one, for logs (RFC 6787 section 6.2.14).
+    #[must_use]
+    pub fn logging_tag(&self) -> Option<&str> {
+        self.channels.values().find_map(Channel::logging_tag)
+    }
+
+    /// Adds a control channel that an answer allocated.
+    pub fn add_channel(&mut self, channel: ChannelIdentifier) {
+        let added = Channel::new(channel.clone(), Arc::clone(&self.config));
+        self.channels.entry(channel).or_insert(added);
+    }
+
+    /// Takes a control channel away: its recognitions end without a word, as nobody can be told.
+    pub fn remove_channel(&mut self, channel: &ChannelIdentifier) {
+        if let Some(mut channel) = self.channels.remove(channel) {
+            channel.abandon(&mut self.outbox);
+        }
+    }
+
+    /// Takes a request that came over `connection`.
+    pub fn handle_request(&mut self, now: Instant, connection: ConnectionId, request: Request) {
+        let Some(channel) = self.channels.get_mut(&request.channel) else {
+            self.outbox.respond(connection, request.response(StatusCode::NO_RESOURCE));
+            return;
+        };
+        channel.seen_on(connection, &mut self.outbox);
+        if self.last_request.is_some_and(|last| request.id <= last) {
+            self.outbox.respond(connection, request.response(StatusCode::OUT_OF_ORDER));
+            return;
+        }
+        self.last_request = Some(request.id);
+        channel.handle_request(now, connection, &request, self.draining, &mut self.outbox);
+    }
+
+    /// Takes what a listening told. What an earlier listening than the channel's present one tells is ignored.
+    pub fn handle_detect(&mut self, now: Instant, channel: &ChannelIdentifier, generation: u64, event: detect::Event) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.handle_detect(now, generation, event, &mut self.outbox);
+        }
+    }
+
+    /// The channel's sound can't be listened to: its recognition ends with 006 recognizer-error.
+    pub fn handle_media_failure(&mut self, now: Instant, channel: &ChannelIdentifier) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.fail(now, "the sound can't be listened to", &mut self.outbox);
+        }
+    }
+
+    /// A connection is gone. Recognitions go on: their events go to another connection that the client uses for the
+    /// channel, or wait for one.
+    pub fn handle_disconnect(&mut self, _now: Instant, connection: ConnectionId) {
+        for channel in self.channels.values_mut() {
+            channel.handle_disconnect(connection);
+        }
+    }
+
+    /// Ends all recognitions with 006 recognizer-error, and refuses new ones.
+    pub fn drain(&mut self, now: Instant) {
+        self.draining = true;
+        for channel in self.channels.values_mut() {
+            channel.fail(now, "the server is shutting down", &mut self.outbox);
+        }
+    }
+
+    /// When [`Session::handle_timeout`] is to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.channels.values().filter_map(Channel::poll_timeout).min()
+    }
+
+    /// Ends recognitions of which detection has told nothing for longer than its own timers allow.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for channel in self.channels.values_mut() {
+            if channel.poll_timeout().is_some_and(|at| at <= now) {
+                channel.fail(now, "detection told nothing in time", &mut self.outbox);
+            }
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.poll()
+    }
+}
+
+impl Outbox {
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+}
+
+/// Outputs that are not polled yet.
+type Outputs = VecDeque<Output>;
