@@ -25,6 +25,8 @@ pub(super) struct Line {
     socket: Socket,
     /// Messages that are not sent yet.
     outbox: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// What is not told yet.
+    told: VecDeque<Output>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,13 @@ impl Line {
                 (Socket::Tcp { stream, parser: sip::Parser::default(), received, unsent, closed: false }, local)
             }
         };
-        Ok(Self { uac: Uac::new(identity, transport, local, uri), server, socket, outbox: VecDeque::new() })
+        Ok(Self {
+            uac: Uac::new(identity, transport, local, uri),
+            server,
+            socket,
+            outbox: VecDeque::new(),
+            told: VecDeque::new(),
+        })
     }
 
     /// Our address, as the server sees it where no NAT lies between.
@@ -88,10 +96,14 @@ impl Line {
             while let Some(output) = self.uac.poll_output() {
                 match output {
                     Output::Send { to, bytes } => self.outbox.push_back((to.unwrap_or(self.server), bytes)),
-                    told => return Ok(told),
+                    told => self.told.push_back(told),
                 }
             }
+            // What is told may be the last word: an ACK goes out before it.
             self.flush().await?;
+            if let Some(told) = self.told.pop_front() {
+                return Ok(told);
+            }
             let timeout = self.uac.poll_timeout();
             tokio::select! {
                 received = self.socket.receive() => match received {
@@ -116,7 +128,10 @@ impl Line {
                 self.check(error)?;
             }
         }
-        Ok(())
+        match self.socket.drain().await {
+            Ok(()) => Ok(()),
+            Err(error) => self.check(error),
+        }
     }
 
     /// What a socket's error means for the call. With a session the control connection tells whether the server lives.
@@ -147,7 +162,18 @@ impl Socket {
         }
     }
 
-    /// Waits for messages; over TCP sends meanwhile. What is no SIP is passed over.
+    /// Over TCP, writes what [`Socket::send`] took.
+    async fn drain(&mut self) -> io::Result<()> {
+        if let Self::Tcp { stream, unsent, closed, .. } = self {
+            while !unsent.is_empty() && !*closed {
+                let count = stream.write(unsent).await.inspect_err(|_| *closed = true)?;
+                unsent.advance(count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for messages. What is no SIP is passed over.
     async fn receive(&mut self) -> io::Result<Vec<Message>> {
         match self {
             Self::Udp { socket, buffer, .. } => {
@@ -155,25 +181,16 @@ impl Socket {
                 Ok(sip::parse(buffer.get(..length).unwrap_or_default()).into_iter().collect())
             }
             Self::Tcp { closed: true, .. } => std::future::pending().await,
-            Self::Tcp { stream, parser, received, unsent, closed } => loop {
-                let (mut reader, mut writer) = stream.split();
-                tokio::select! {
-                    written = writer.write(unsent), if !unsent.is_empty() => {
-                        let count = written.inspect_err(|_| *closed = true)?;
-                        unsent.advance(count);
-                    }
-                    read = reader.read_buf(received) => {
-                        if read.inspect_err(|_| *closed = true)? == 0 {
-                            *closed = true;
-                            return Err(io::ErrorKind::UnexpectedEof.into());
-                        }
-                        parser.feed(received);
-                        received.clear();
-                        let messages = messages(parser).inspect_err(|_| *closed = true)?;
-                        if !messages.is_empty() {
-                            return Ok(messages);
-                        }
-                    }
+            Self::Tcp { stream, parser, received, closed, .. } => loop {
+                if stream.read_buf(received).await.inspect_err(|_| *closed = true)? == 0 {
+                    *closed = true;
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                parser.feed(received);
+                received.clear();
+                let messages = messages(parser).inspect_err(|_| *closed = true)?;
+                if !messages.is_empty() {
+                    return Ok(messages);
                 }
             },
         }

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod client;
 mod sdp;
 mod tidy;
 mod transcript;
