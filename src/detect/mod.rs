@@ -3,22 +3,31 @@
 mod activity;
 mod beep;
 mod beep_trees;
+mod belief;
 mod call_progress;
+mod config;
+mod detector;
 mod dtmf;
 mod evidence;
 mod fax;
 mod features;
 mod listen;
+mod model;
 mod outcome;
+mod policy;
 mod sit;
 mod spectrum;
 mod tones;
 
 pub use activity::{Activity, Burst, Cadence};
 pub use beep::{BEEP_FEATURES, Candidate};
+pub use belief::{CLASSES, Posteriors};
+pub use config::Config;
+pub use detector::{Detector, advance};
 pub use evidence::candidates_of;
 pub use features::{Extractor, FEATURES, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
+pub use model::{Backend, Model, ModelError};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Timeline};
 pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};
 

@@ -1,0 +1,67 @@
+//! Settings of detection.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Settings of detection.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// A model in ONNX to use instead of the built-in one.
+    pub model: Option<PathBuf>,
+    /// Decide by rules alone, without any model.
+    pub rules_only: bool,
+    /// ONNX Runtime's shared library. Without it, `ORT_DYLIB_PATH` and the usual places are looked at; if there is none,
+    /// the model runs in the built-in runtime.
+    pub onnxruntime: Option<PathBuf>,
+    /// Never use ONNX Runtime, even if it is found.
+    pub builtin_runtime: bool,
+    /// Shortest beep in milliseconds.
+    pub beep_min_ms: u64,
+    /// Longest beep in milliseconds, at most 2000.
+    pub beep_max_ms: u64,
+    /// Silence in milliseconds after a greeting without a beep, after which the message can be left. A recognizer's
+    /// Speech-Complete-Timeout overrides it.
+    pub greeting_silence_ms: u64,
+    /// When no sound arrives at all for so long after speech, in milliseconds, what is known by then decides: the other
+    /// side suppresses silence, or has gone.
+    pub missing_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: None,
+            rules_only: false,
+            onnxruntime: None,
+            builtin_runtime: false,
+            beep_min_ms: 70,
+            beep_max_ms: 1_500,
+            greeting_silence_ms: 3_000,
+            missing_ms: 3_000,
+        }
+    }
+}
+
+impl Config {
+    /// Whether the settings make sense together.
+    ///
+    /// # Errors
+    /// The setting's name and what is wrong with it.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.beep_min_ms < 60 || self.beep_min_ms >= self.beep_max_ms {
+            return Err(format!("beep_min_ms: {} is not from 60 up to beep_max_ms", self.beep_min_ms));
+        }
+        if self.beep_max_ms > 2_000 {
+            return Err(format!("beep_max_ms: {} is over 2000", self.beep_max_ms));
+        }
+        if !(500..=60_000).contains(&self.greeting_silence_ms) {
+            return Err(format!("greeting_silence_ms: {} is not from 500 to 60000", self.greeting_silence_ms));
+        }
+        if !(500..=60_000).contains(&self.missing_ms) {
+            return Err(format!("missing_ms: {} is not from 500 to 60000", self.missing_ms));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! One listener on one stream: frames in, dated events out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::audio::{Frame, SampleTime};
+use crate::detect::belief::Posteriors;
+use crate::detect::evidence::{Evidence, Senses};
+use crate::detect::features::Features;
+use crate::detect::model::{Model, Turn};
+use crate::detect::policy::Policy;
+use crate::detect::spectrum::Plans;
+use crate::detect::{Config, Event, Listen};
+
+/// Follows one stream of sound, and listens when asked.
+///
+/// Audio and commands are queued in order and worked off by [`advance`]; what comes out depends on neither how the audio
+/// was cut into frames nor which other detectors were advanced with it.
+#[derive(Debug)]
+pub struct Detector {
+    config: Arc<Config>,
+    senses: Senses,
+    policy: Option<Policy>,
+    /// The model's state in this listening.
+    state: Vec<f32>,
+    queue: VecDeque<Queued>,
+    /// Queued sound, in one piece, and how much of it is taken.
+    sound: Vec<i16>,
+    taken: usize,
+    /// Samples pushed so far.
+    pushed: u64,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum Queued {
+    Sound(usize),
+    Missing(usize),
+    Listen(Box<Listen>),
+    Unlisten,
+    StartInputTimers,
+    Key,
+}
+
+impl Detector {
+    /// A detector at the beginning of its stream.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Self {
+        Self::with_plans(config, &Plans::default())
+    }
+
+    /// The like of [`Detector::new`] with transforms that were made before.
+    #[must_use]
+    pub fn with_plans(config: Arc<Config>, plans: &Plans) -> Self {
+        Self {
+            config,
+            senses: Senses::new(plans),
+            policy: None,
+            state: Vec::new(),
+            queue: VecDeque::new(),
+            sound: Vec::new(),
+            taken: 0,
+            pushed: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Queues sound, or its absence.
+    pub fn push(&mut self, frame: Frame<'_>) {
+        if frame.is_empty() {
+            return;
+        }
+        self.pushed += frame.len() as u64;
+        match (frame, self.queue.back_mut()) {
+            (Frame::Sound(sound), Some(Queued::Sound(samples))) => {
+                self.sound.extend_from_slice(sound);
+                *samples += sound.len();
+            }
+            (Frame::Sound(sound), _) => {
+                self.sound.extend_from_slice(sound);
+                self.queue.push_back(Queued::Sound(sound.len()));
+            }
+            (Frame::Missing { samples: more }, Some(Queued::Missing(samples))) => *samples += more,
+            (Frame::Missing { samples }, _) => self.queue.push_back(Queued::Missing(samples)),
+        }
+    }
+
+    /// A key was pressed at this moment of the stream (a telephone-event; keys in the sound are found by themselves).
+    pub fn key(&mut self, _key: char) {
+        self.queue.push_back(Queued::Key);
+    }
+
+    /// Listens from this moment on, for one outcome. A listening that runs is given up.
+    pub fn listen(&mut self, listen: Listen) {
+        self.queue.push_back(Queued::Listen(Box::new(listen)));
+    }
+
+    /// Gives up listening.
+    pub fn unlisten(&mut self) {
+        self.queue.push_back(Queued::Unlisten);
+    }
+
+    /// Starts the No-Input timer of the listening.
+    pub fn start_input_timers(&mut self) {
+        self.queue.push_back(Queued::StartInputTimers);
+    }
+
+    /// The stream's length so far, with what is queued.
+    #[must_use]
+    pub fn now(&self) -> SampleTime {
+        SampleTime(self.pushed)
+    }
+
+    /// What listening has told, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Works off the queue until it is empty, or until a hop needs the model's word.
+    fn run(&mut self) -> Option<Evidence> {
+        while let Some(queued) = self.queue.front_mut() {
+            let now = self.senses.now();
+            let frame = match queued {
+                Queued::Sound(samples) => Frame::Sound(&self.sound[self.taken..self.taken + *samples]),
+                Queued::Missing(samples) => Frame::Missing { samples: *samples },
+                _ => {
+                    let command = self.queue.pop_front();
+                    self.obey(command, now);
+                    continue;
+                }
+            };
+            let (taken, evidence) = self.senses.push(frame);
+            match queued {
+                Queued::Sound(samples) => {
+                    *samples -= taken;
+                    self.taken += taken;
+                }
+                Queued::Missing(samples) => *samples -= taken,
+                _ => {}
+            }
+            if matches!(queued, Queued::Sound(0) | Queued::Missing(0)) {
+                self.queue.pop_front();
+            }
+            let Some(evidence) = evidence else { continue };
+            if self.policy.is_some() {
+                if evidence.features.is_some() {
+                    return Some(evidence);
+                }
+                self.decide(&evidence, None);
+            }
+        }
+        self.sound.clear();
+        self.taken = 0;
+        None
+    }
+
+    fn obey(&mut self, command: Option<Queued>, now: SampleTime) {
+        match command {
+            Some(Queued::Listen(listen)) => {
+                self.events.clear();
+                self.senses.restart();
+                self.state.clear();
+                self.policy = Some(Policy::new(*listen, &self.config, now));
+            }
+            Some(Queued::Unlisten) => {
+                self.policy = None;
+                self.events.clear();
+            }
+            Some(Queued::StartInputTimers) => {
+                if let Some(policy) = &mut self.policy {
+                    policy.start_input_timers(now);
+                }
+            }
+            Some(Queued::Key) => {
+                if let Some(policy) = &mut self.policy {
+                    self.events.extend(policy.key(now));
+                }
+            }
+            Some(Queued::Sound(_) | Queued::Missing(_)) | None => {}
+        }
+    }
+
+    fn decide(&mut self, evidence: &Evidence, posteriors: Option<Posteriors>) {
+        let Some(policy) = &mut self.policy else { return };
+        let said = policy.push(evidence, self.senses.activity().cadence(), posteriors);
+        if matches!(said.last(), Some(Event::Concluded(_))) {
+            self.policy = None;
+        }
+        self.events.extend(said);
+    }
+}
+
+/// Works off everything that is queued in the detectors; the model runs once per step for all that are due together.
+pub fn advance(model: &mut Model, detectors: &mut [&mut Detector]) {
+    loop {
+        let mut due: Vec<(usize, Evidence, Box<Features>)> = Vec::new();
+        for (n, detector) in detectors.iter_mut().enumerate() {
+            if let Some(evidence) = detector.run()
+                && let Some(features) = evidence.features.clone()
+            {
+                due.push((n, evidence, features));
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        let mut states: Vec<Vec<f32>> = due.iter().map(|(n, ..)| std::mem::take(&mut detectors[*n].state)).collect();
+        let mut turns: Vec<Turn<'_>> = due
+            .iter()
+            .zip(&mut states)
+            .map(|((_, _, features), state)| Turn { features: features.as_ref(), state })
+            .collect();
+        let told = model.step(&mut turns);
+        for (((n, evidence, _), state), posteriors) in due.into_iter().zip(states).zip(told) {
+            detectors[n].state = state;
+            detectors[n].decide(&evidence, posteriors);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The trained model, run step by step for many streams at once.
+//!
+//! ONNX Runtime runs it where its library is found, otherwise rten does; both run the same file. Inputs `features`
+//! `[batch, F]` and `state` `[batch, S]`, outputs `posteriors` `[batch, C]` and `state_out` `[batch, S]`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ort::session::Session;
+use ort::value::TensorRef;
+use rten::{NodeId, RunOptions, ThreadPool, ValueOrView};
+use rten_tensor::prelude::*;
+use rten_tensor::{NdTensor, NdTensorView};
+
+use crate::detect::Config;
+use crate::detect::belief::{CLASSES, Posteriors};
+use crate::detect::features::{FEATURES, Features};
+
+/// The built-in model; empty in a build that has none.
+const BUILT_IN: &[u8] = &[];
+/// Where ONNX Runtime's library is looked for.
+const PLACES: [&str; 5] =
+    ["/usr/lib", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/onnxruntime/lib"];
+const LIBRARY: &str = "libonnxruntime.so";
+/// State numbers at most: more is not a model of this kind.
+const MOST_STATE: usize = 4_096;
+
+/// Why a model can't be used.
+#[derive(Debug)]
+pub enum ModelError {
+    /// The file can't be read.
+    File(PathBuf, std::io::Error),
+    /// This build has no built-in model.
+    NotBuiltIn,
+    /// The runtime refuses it.
+    Runtime(String),
+    /// Its inputs or outputs are not those of this version.
+    Shape(String),
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, error) => write!(f, "cannot read the model {}: {error}", path.display()),
+            Self::NotBuiltIn => f.write_str("this build has no built-in model"),
+            Self::Runtime(error) => write!(f, "cannot run the model: {error}"),
+            Self::Shape(what) => write!(f, "not a model for this version: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+/// What runs the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// ONNX Runtime, from this library.
+    OnnxRuntime(PathBuf),
+    /// rten, built in.
+    Rten,
+    /// No model: rules decide.
+    Rules,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OnnxRuntime(library) => write!(f, "ONNX Runtime ({})", library.display()),
+            Self::Rten => f.write_str("rten"),
+            Self::Rules => f.write_str("rules, without a model"),
+        }
+    }
+}
+
+/// One worker's model.
+pub struct Model {
+    runner: Runner,
+    backend: Backend,
+    /// Numbers of state per stream.
+    state: usize,
+    features: Vec<f32>,
+    states: Vec<f32>,
+}
+
+enum Runner {
+    Rules,
+    // A session borrows from its environment for as long as it lives.
+    Ort { session: Box<Session>, _environment: ort::environment::Environment },
+    Rten { model: Box<rten::Model>, inputs: [NodeId; 2], outputs: [NodeId; 2], pool: Arc<ThreadPool> },
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("backend", &self.backend).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// One stream's turn in a batch.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    /// The step's features.
+    pub(super) features: &'a Features,
+    /// The stream's state, changed in place; empty before the first step.
+    pub(super) state: &'a mut Vec<f32>,
+}
+
+impl Model {
+    /// The model that the configuration asks for.
+    ///
+    /// # Errors
+    /// If it can't be read or run, or is not made for this version. [`Model::rules`] works always.
+    pub fn load(config: &Config) -> Result<Self, ModelError> {
+        if config.rules_only {
+            return Ok(Self::rules());
+        }
+        #[allow(clippy::disallowed_methods, reason = "a model is a file, read once before any audio")]
+        let bytes = match &config.model {
+            Some(path) => std::fs::read(path).map_err(|error| ModelError::File(path.clone(), error))?,
+            None if BUILT_IN.is_empty() => return Err(ModelError::NotBuiltIn),
+            None => BUILT_IN.to_vec(),
+        };
+        if let Some(library) = &config.onnxruntime {
+            return Self::with_ort(&bytes, library);
+        }
+        let found = if config.builtin_runtime { None } else { find_library() };
+        match found.map(|library| Self::with_ort(&bytes, &library)) {
+            Some(Ok(model)) => Ok(model),
+            // A library that was only found, not asked for, may be too old: the built-in runtime needs none.
+            Some(Err(_)) | None => Self::with_rten(bytes),
+        }
+    }
+
+    /// No model: the rules decide.
+    #[must_use]
+    pub fn rules() -> Self {
+        Self { runner: Runner::Rules, backend: Backend::Rules, state: 0, features: Vec::new(), states: Vec::new() }
+    }
+
+    /// What runs it.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    fn with_ort(bytes: &[u8], library: &Path) -> Result<Self, ModelError> {
+        let refused = |error: &dyn fmt::Display| ModelError::Runtime(error.to_string());
+        if !library.is_file() {
+            return Err(refused(&format!("no ONNX Runtime library at {}", library.display())));
+        }
+        let environment = ort::init_from(library)
+            .map_err(|error| refused(&error))?
+            .with_name("answerd")
+            .build()
+            .map_err(|error| refused(&error))?;
+        let session = Session::builder(&environment)
+            .and_then(|builder| Ok(builder.with_intra_threads(1)?))
+            .and_then(|builder| Ok(builder.with_inter_threads(1)?))
+            .and_then(|mut builder| builder.commit_from_memory(bytes))
+            .map_err(|error| refused(&error))?;
+        let width = |outlets: &[ort::value::Outlet], name: &str| {
+            outlets
+                .iter()
+                .find(|outlet| outlet.name() == name)
+                .and_then(|outlet| outlet.dtype().tensor_shape())
+                .and_then(|shape| shape.last().copied())
+                .and_then(|size| usize::try_from(size).ok())
+        };
+        let (inputs, outputs) = (session.inputs(), session.outputs());
+        let state = check(&[
+            ("features", width(inputs, "features")),
+            ("state", width(inputs, "state")),
+            ("posteriors", width(outputs, "posteriors")),
+            ("state_out", width(outputs, "state_out")),
+        ])?;
+        Ok(Self {
+            runner: Runner::Ort { session: Box::new(session), _environment: environment },
+            backend: Backend::OnnxRuntime(library.to_owned()),
+            state,
+            features: Vec::new(),
+            states: Vec::new(),
+        })
+    }
+
+    fn with_rten(bytes: Vec<u8>) -> Result<Self, ModelError> {
+        let model = rten::Model::load(bytes).map_err(|error| ModelError::Runtime(error.to_string()))?;
+        let width = |name: &str| {
+            let shape = model.node_info(model.find_node(name)?)?.shape()?;
+            match shape.last()? {
+                rten::Dimension::Fixed(size) => Some(*size),
+                rten::Dimension::Symbolic(_) => None,
+            }
+        };
+        let state = check(&[
+            ("features", width("features")),
+            ("state", width("state")),
+            ("posteriors", width("posteriors")),
+            ("state_out", width("state_out")),
+        ])?;
+        let node = |name: &str| model.node_id(name).map_err(|error| ModelError::Shape(error.to_string()));
+        let inputs = [node("features")?, node("state")?];
+        let outputs = [node("posteriors")?, node("state_out")?];
+        Ok(Self {
+            runner: Runner::Rten {
+                model: Box::new(model),
+                inputs,
+                outputs,
+                pool: Arc::new(ThreadPool::with_num_threads(1)),
+            },
+            backend: Backend::Rten,
+            state,
+            features: Vec::new(),
+            states: Vec::new(),
+        })
+    }
+
+    /// One step for each stream. Without a model, or when it fails, nothing is told, and the rules decide.
+    pub(super) fn step(&mut self, turns: &mut [Turn<'_>]) -> Vec<Option<Posteriors>> {
+        let batch = turns.len();
+        if batch == 0 || matches!(self.runner, Runner::Rules) {
+            return vec![None; batch];
+        }
+        self.features.clear();
+        self.states.clear();
+        for turn in turns.iter_mut() {
+            self.features.extend_from_slice(turn.features);
+            turn.state.resize(self.state, 0.0);
+            self.states.extend_from_slice(turn.state);
+        }
+        let Some((posteriors, states)) = self.run(batch) else { return vec![None; batch] };
+        let mut told = Vec::with_capacity(batch);
+        for ((turn, posterior), state) in
+            turns.iter_mut().zip(posteriors.chunks_exact(CLASSES.len())).zip(states.chunks_exact(self.state))
+        {
+            turn.state.copy_from_slice(state);
+            told.push(Posteriors::try_from(posterior).ok().filter(|all| all.iter().all(|one| one.is_finite())));
+        }
+        told.resize(batch, None);
+        told
+    }
+
+    fn run(&mut self, batch: usize) -> Option<(Vec<f32>, Vec<f32>)> {
+        match &mut self.runner {
+            Runner::Rules => None,
+            Runner::Ort { session, .. } => {
+                let features = TensorRef::from_array_view(([batch, FEATURES], self.features.as_slice())).ok()?;
+                let state = TensorRef::from_array_view(([batch, self.state], self.states.as_slice())).ok()?;
+                let outputs = session.run(ort::inputs!["features" => features, "state" => state]).ok()?;
+                let (_, posteriors) = outputs.get("posteriors")?.try_extract_tensor::<f32>().ok()?;
+                let (_, states) = outputs.get("state_out")?.try_extract_tensor::<f32>().ok()?;
+                Some((posteriors.to_vec(), states.to_vec()))
+            }
+            Runner::Rten { model, inputs, outputs, pool } => {
+                let features = NdTensorView::from_data([batch, FEATURES], self.features.as_slice());
+                let state = NdTensorView::from_data([batch, self.state], self.states.as_slice());
+                let inputs = vec![
+                    (inputs[0], ValueOrView::from(features.as_dyn())),
+                    (inputs[1], ValueOrView::from(state.as_dyn())),
+                ];
+                let options = RunOptions::default().with_thread_pool(Some(Arc::clone(pool)));
+                let [posteriors, states] = model.run_n(inputs, *outputs, Some(options)).ok()?;
+                let posteriors: NdTensor<f32, 2> = posteriors.try_into().ok()?;
+                let states: NdTensor<f32, 2> = states.try_into().ok()?;
+                Some((posteriors.to_vec(), states.to_vec()))
+            }
+        }
+    }
+}
+
+/// Whether inputs and outputs have the right widths; gives the state's.
+fn check(widths: &[(&str, Option<usize>); 4]) -> Result<usize, ModelError> {
+    let of = |name: &str| {
+        let found = widths.iter().find(|(known, _)| *known == name).and_then(|(_, width)| *width);
+        found.ok_or_else(|| ModelError::Shape(format!("no {name} of a fixed width")))
+    };
+    if of("features")? != FEATURES {
+        return Err(ModelError::Shape(format!("{} features, not {FEATURES}", of("features")?)));
+    }
+    if of("posteriors")? != CLASSES.len() {
+        return Err(ModelError::Shape(format!("{} classes, not {}", of("posteriors")?, CLASSES.len())));
+    }
+    let state = of("state")?;
+    if state == 0 || state > MOST_STATE || of("state_out")? != state {
+        return Err(ModelError::Shape(format!("state of {state} and state_out of {}", of("state_out")?)));
+    }
+    Ok(state)
+}
+
+/// ONNX Runtime's library, where `ORT_DYLIB_PATH` says or in the usual places.
+fn find_library() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    PLACES.iter().map(|place| Path::new(place).join(LIBRARY)).find(|path| path.is_file())
+}

@@ -1,0 +1,502 @@
+//! Evidence to one decision: what a listening asks for, and every threshold that decides it.
+//!
+//! Tones decide alone. Speech decides by how likely a person is (see [`Belief`]) and by the pause after it. The dial,
+//! Speed-Vs-Accuracy, moves the thresholds between its ends.
+
+use crate::audio::SampleTime;
+use crate::detect::activity::Cadence;
+use crate::detect::beep::Candidate;
+use crate::detect::belief::{Belief, Posteriors};
+use crate::detect::evidence::Evidence;
+use crate::detect::fax::Fax;
+use crate::detect::{Alternative, Beep, Config, End, Event, Goal, InputType, Label, Listen, Method, Outcome, Timeline};
+
+/// Level that sound must reach to be input, in dB: at Sensitivity-Level 0.0, and how much lower at 1.0.
+const INPUT_DB: f32 = -34.0;
+const INPUT_RANGE_DB: f32 = 36.0;
+
+/// Pause after which a person is told, in ms: at the dial's 0.0 and 1.0.
+const HUMAN_PAUSE_MS: (f32, f32) = (500.0, 1_100.0);
+/// Probability of a person, among all that speaks, from which one is told after that pause.
+const HUMAN_SURE: (f32, f32) = (0.60, 0.85);
+/// The same when the pause has lasted twice as long.
+const HUMAN_LIKELY: (f32, f32) = (0.45, 0.65);
+/// Voicemail: a person is told only if this sure, or after [`BEEP_WAIT_MS`]; a short greeting's beep may come.
+const HUMAN_NO_BEEP: f32 = 0.93;
+const BEEP_WAIT_MS: u64 = 2_500;
+/// Probability of a person below which an automated answer is told, and the speech it takes, in ms.
+const MACHINE_SURE: (f32, f32) = (0.12, 0.02);
+const MACHINE_SPEECH_MS: (f32, f32) = (1_200.0, 2_200.0);
+/// Rules alone take longer: the cadence says nothing early.
+const MACHINE_RULES: f32 = 0.20;
+/// Steps in a row that an automated answer must be likely.
+const MACHINE_STEPS: u32 = 2;
+/// A pause this long ends a greeting for good: what is likelier then is told. Speech-Complete-Timeout overrides it.
+const GREETING_PAUSE_MS: (f32, f32) = (1_500.0, 2_500.0);
+/// A pause this long dates the greeting's end.
+const GREETING_END_MS: u64 = 400;
+
+/// Probability of music, and how long it has to be heard, in ms.
+const MUSIC_SURE: f32 = 0.8;
+const MUSIC_MS: u64 = 3_000;
+
+/// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
+const BEEP_SURE: (f32, f32) = (0.40, 0.60);
+/// Beeps up to this length may be pips of one beep: they wait for another one.
+const PIP_MS: u64 = 180;
+const PIP_WAIT_MS: u64 = 95;
+/// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
+const PIP_GAP_MS: u64 = 90;
+const PIP_HZ: f32 = 15.0;
+/// Without any speech before, tones in this band may be ringback or busy, and are no beep.
+const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
+/// Speech from which something was said before a tone, in ms.
+const SAID_MS: u64 = 400;
+
+/// How sure tones are.
+const SIT_SURE: f32 = 0.98;
+const FAX_SURE: f32 = 0.97;
+const FAX_ONCE_SURE: f32 = 0.8;
+const BUSY_SURE: f32 = 0.96;
+const RINGBACK_SURE: f32 = 0.95;
+const RING_ONCE_SURE: f32 = 0.85;
+const BEEP_AFTER_GREETING: f32 = 0.97;
+const BEEP_ALONE: f32 = 0.8;
+const SILENCE_SURE: f32 = 0.95;
+/// Confidence of "the greeting ended, no beep came".
+const NO_BEEP_SURE: f32 = 0.7;
+
+/// Labels of what speaks without being a person.
+const AUTOMATED: [Label; 3] = [Label::Machine, Label::Screening, Label::Ivr];
+
+/// One listening's state.
+#[derive(Debug)]
+pub(super) struct Policy {
+    listen: Listen,
+    settings: Config,
+    started: SampleTime,
+    /// When the No-Input timer began.
+    timers: Option<SampleTime>,
+    /// When the first input began; in hotword mode the last stretch of input.
+    input: Option<SampleTime>,
+    /// When the Recognition timer began.
+    recognition: Option<SampleTime>,
+    /// In hotword mode: the last input.
+    last_input: SampleTime,
+    belief: Option<Posteriors>,
+    machine_steps: u32,
+    music_since: Option<SampleTime>,
+    /// A machine is known; the moment to speak is awaited (voicemail).
+    awaiting: Option<(Label, f32)>,
+    /// A pip that may be followed by another one.
+    pip: Option<(Beep, f32)>,
+    /// When sound last arrived.
+    arrived: SampleTime,
+}
+
+/// What the policy has to say after a hop.
+pub(super) type Said = Vec<Event>;
+
+impl Policy {
+    pub(super) fn new(listen: Listen, settings: &Config, now: SampleTime) -> Self {
+        Self {
+            timers: listen.start_input_timers.then_some(now),
+            listen,
+            settings: settings.clone(),
+            started: now,
+            input: None,
+            recognition: None,
+            last_input: now,
+            belief: None,
+            machine_steps: 0,
+            music_since: None,
+            awaiting: None,
+            pip: None,
+            arrived: now,
+        }
+    }
+
+    /// START-INPUT-TIMERS: the No-Input timer runs from `now`, if it does not run yet.
+    pub(super) fn start_input_timers(&mut self, now: SampleTime) {
+        self.timers.get_or_insert(now);
+    }
+
+    /// A key was pressed: input, though no label.
+    pub(super) fn key(&mut self, now: SampleTime) -> Said {
+        self.begin_input(now, InputType::Dtmf, now).into_iter().collect()
+    }
+
+    /// Takes one hop's evidence, the cadence since the listening began, and the model's word if the hop completes a step.
+    pub(super) fn push(&mut self, evidence: &Evidence, cadence: &Cadence, posteriors: Option<Posteriors>) -> Said {
+        let mut said = Said::new();
+        if !evidence.missing {
+            self.arrived = evidence.end;
+        }
+        let gate = INPUT_DB - INPUT_RANGE_DB * self.listen.sensitivity;
+        let speech = Some(cadence).filter(|cadence| cadence.speech_on.is_some() && cadence.peak_db >= gate);
+        let belief = self.believe(speech, posteriors, evidence.features.is_some());
+        if evidence.key.is_some() {
+            said.extend(self.begin_input(evidence.end, InputType::Dtmf, evidence.end));
+        }
+        let tone = evidence.tone.filter(|(_, level_db)| *level_db >= gate).map(|(on, _)| on);
+        let sound = match (speech.and_then(|speech| speech.speech_on), tone) {
+            (Some(speech), Some(tone)) => Some(speech.min(tone)),
+            (speech, tone) => speech.or(tone),
+        };
+        if let Some(on) = sound {
+            said.extend(self.begin_input(on.max(self.started), InputType::Speech, evidence.end));
+            if tone.is_some() || speech.is_some_and(|speech| speech.speaking) {
+                self.last_input = evidence.end;
+            }
+        }
+        let view = View { now: evidence.end, speech, belief };
+        let outcome = self
+            .by_tones(evidence, &view, gate)
+            .or_else(|| self.by_beep(evidence, &view, gate))
+            .or_else(|| self.by_speech(&view))
+            .filter(|outcome| self.may_end(outcome))
+            .or_else(|| self.by_time(&view));
+        said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));
+        said
+    }
+
+    /// The value at the dial between two ends.
+    fn dial(&self, (fast, sure): (f32, f32)) -> f32 {
+        fast + (sure - fast) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0)
+    }
+
+    fn begin_input(&mut self, at: SampleTime, input: InputType, now: SampleTime) -> Option<Event> {
+        if self.recognition.is_none() {
+            self.recognition = Some(now);
+        }
+        if self.input.is_some() {
+            return None;
+        }
+        self.input = Some(at);
+        // RFC 6787 section 9.9: no START-OF-INPUT in hotword mode.
+        self.listen.hotword.is_none().then_some(Event::InputStarted { at, input })
+    }
+
+    fn believe(&mut self, speech: Option<&Cadence>, posteriors: Option<Posteriors>, step: bool) -> Belief {
+        if posteriors.is_some() {
+            self.belief = posteriors;
+        }
+        let belief = self.belief.map_or_else(|| Belief::rules(speech), Belief::model);
+        if step && speech.is_some() {
+            let least = match belief.method {
+                Method::Model => self.dial(MACHINE_SURE),
+                Method::Rules => MACHINE_RULES,
+            };
+            self.machine_steps = if belief.person() < least { self.machine_steps + 1 } else { 0 };
+        }
+        belief
+    }
+
+    /// Whether an outcome ends this listening: in hotword mode only a match of the right length does.
+    fn may_end(&self, outcome: &Outcome) -> bool {
+        let Some(hotword) = self.listen.hotword else { return true };
+        if outcome.end != End::Decided || !self.listen.accepts.contains(outcome.label) {
+            return false;
+        }
+        match outcome.timeline.beep {
+            Some(beep) => (hotword.min_ms..=hotword.max_ms).contains(&beep.off.ms_since(beep.on)),
+            None => true,
+        }
+    }
+
+    fn by_tones(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
+        let said = view.speech_ms() >= SAID_MS;
+        if let Some(sit) = evidence.sit {
+            let [first, second, third] = sit.hz;
+            let reason = format!("SIT {}: {first:.0}, {second:.0}, {third:.0} Hz", sit.reason);
+            return Some(self.conclude(view, Label::Sit, SIT_SURE, Method::Rules, reason));
+        }
+        match evidence.fax {
+            Some(Fax::Answer { on, hz }) => {
+                let ms = view.now.ms_since(on);
+                let reason = format!("answer tone {hz:.0} Hz for {:.2} s", ms as f32 / 1000.0);
+                return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
+            }
+            Some(Fax::Flags { .. }) => {
+                let reason = "V.21 flags".to_owned();
+                return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
+            }
+            Some(Fax::Calling { .. }) => {
+                let reason = "calling tone 1100 Hz, repeated".to_owned();
+                return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
+            }
+            Some(Fax::CallingOnce { .. }) if !said && self.listen.goal != Goal::Beep => {
+                let reason = "calling tone 1100 Hz, 0.5 s, nothing said before".to_owned();
+                return Some(self.conclude(view, Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
+            }
+            _ => {}
+        }
+        let progress = evidence.progress.filter(|progress| progress.hz > 0.0 && gate < 0.0)?;
+        // After a greeting one ring is not enough: a beep and a silence look alike.
+        if said && progress.cycles < 2 {
+            return None;
+        }
+        let (label, sure, word) = match (progress.ringing, progress.cycles) {
+            (true, 1) => (Label::Ringback, RING_ONCE_SURE, "ringback"),
+            (true, _) => (Label::Ringback, RINGBACK_SURE, "ringback"),
+            (false, _) => (Label::Busy, BUSY_SURE, "busy"),
+        };
+        let seconds = |ms: u64| ms as f32 / 1000.0;
+        let (on, off) = (seconds(progress.on_ms), seconds(progress.off_ms));
+        let reason = format!("{word} tone near {:.0} Hz, {on:.2} s on, {off:.2} s off", progress.hz);
+        Some(self.conclude(view, label, sure, Method::Rules, reason))
+    }
+
+    fn by_beep(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
+        for candidate in &evidence.beeps {
+            if !self.is_beep(candidate, evidence, view, gate) {
+                continue;
+            }
+            let beep = candidate.beep;
+            self.pip = Some(match self.pip.take() {
+                Some((first, score)) if is_next_pip(&first, &beep) => {
+                    (Beep { on: first.on, ..beep }, score.max(candidate.score))
+                }
+                _ => (beep, candidate.score),
+            });
+        }
+        let (beep, score) = self.pip?;
+        if beep.off.ms_since(beep.on) <= PIP_MS && view.now.ms_since(beep.off) < PIP_WAIT_MS {
+            return None;
+        }
+        self.pip = None;
+        let length = beep.off.ms_since(beep.on);
+        if !(self.settings.beep_min_ms..=self.settings.beep_max_ms).contains(&length) {
+            return None;
+        }
+        let said = view.speech.and_then(|speech| speech.speech_on).is_some_and(|on| beep.on.ms_since(on) >= SAID_MS);
+        let tone = format!("beep {:.0} Hz, {:.2} s", beep.hz, length as f32 / 1000.0);
+        let (label, sure, reason) = match (self.listen.goal, said) {
+            (Goal::Beep, _) => (Label::Beep, score, tone),
+            (_, true) => {
+                let (label, _) = self.awaiting.unwrap_or((Label::Machine, 0.0));
+                let label = if label == Label::Screening { label } else { Label::Machine };
+                (label, BEEP_AFTER_GREETING, format!("{tone}, after a greeting"))
+            }
+            (_, false) => (Label::Machine, BEEP_ALONE, format!("{tone}, nothing said before")),
+        };
+        let mut outcome = self.conclude(view, label, sure, Method::Rules, reason);
+        outcome.timeline.beep = Some(beep);
+        outcome.timeline.speak_at = Some(beep.off);
+        // The tone itself is no speech.
+        let end = outcome.timeline.greeting_end.or(view.speech.and_then(|speech| speech.speech_off));
+        outcome.timeline.greeting_end = end.filter(|_| said).map(|end| end.min(beep.on));
+        Some(outcome)
+    }
+
+    fn is_beep(&self, candidate: &Candidate, evidence: &Evidence, view: &View<'_>, gate: f32) -> bool {
+        let beep = &candidate.beep;
+        let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
+        let said = view.speech_ms() >= SAID_MS;
+        let progress =
+            !said && PROGRESS_HZ.contains(&beep.hz) && evidence.progress_suspected && self.listen.goal != Goal::Beep;
+        candidate.score >= self.dial(BEEP_SURE)
+            && beep.on >= self.started
+            && beep.level_db >= gate
+            && (candidate.repeats == 0 || pip)
+            && !progress
+    }
+
+    fn by_speech(&mut self, view: &View<'_>) -> Option<Outcome> {
+        let speech = view.speech?;
+        let belief = &view.belief;
+        let pause_ms = u64::from(speech.pause) * 10;
+        let silence_ms = self.listen.speech_complete_timeout_ms.unwrap_or(self.settings.greeting_silence_ms);
+        if let Some(outcome) = self.by_music(view) {
+            return Some(outcome);
+        }
+        if self.listen.goal == Goal::Beep {
+            return (pause_ms >= silence_ms).then(|| self.without_beep(view, Label::Machine, NO_BEEP_SURE));
+        }
+        if self.awaiting.is_none() {
+            let (label, sure) = self.who(view, speech, pause_ms)?;
+            let waits = self.listen.goal == Goal::Voicemail && label != Label::Human && label != Label::Music;
+            if !waits {
+                let reason = describe(speech, belief);
+                return Some(self.conclude(view, label, sure, belief.method, reason));
+            }
+            self.awaiting = Some((label, sure));
+        }
+        let (first, sure) = self.awaiting?;
+        // Better known by now, perhaps: which kind of machine.
+        let (label, _) = belief.best_of(&AUTOMATED);
+        let label = if label == Label::Unknown { first } else { label };
+        (pause_ms >= silence_ms).then(|| self.without_beep(view, label, sure))
+    }
+
+    /// Who speaks, once it can be told.
+    fn who(&self, view: &View<'_>, speech: &Cadence, pause_ms: u64) -> Option<(Label, f32)> {
+        let belief = &view.belief;
+        let person = belief.person();
+        let pause = self.dial(HUMAN_PAUSE_MS) as u64;
+        let complete = self.listen.speech_complete_timeout_ms.unwrap_or(self.dial(GREETING_PAUSE_MS) as u64);
+        let early = pause_ms >= pause && person >= self.dial(HUMAN_SURE)
+            || pause_ms >= 2 * pause && person >= self.dial(HUMAN_LIKELY);
+        let waits = self.listen.goal == Goal::Voicemail && person < HUMAN_NO_BEEP && pause_ms < BEEP_WAIT_MS;
+        if early && !waits {
+            return Some((Label::Human, person.max(self.listen.confidence_threshold.min(0.5))));
+        }
+        let spoken_ms = u64::from(speech.since_on - speech.pause.min(speech.since_on)) * 10;
+        let automated = belief.best_of(&AUTOMATED).0;
+        if self.machine_steps >= MACHINE_STEPS && spoken_ms >= self.dial(MACHINE_SPEECH_MS) as u64 {
+            return Some((automated, 1.0 - person));
+        }
+        if pause_ms >= complete && !waits {
+            return Some(if person >= 0.5 { (Label::Human, person) } else { (automated, 1.0 - person) });
+        }
+        None
+    }
+
+    fn by_music(&mut self, view: &View<'_>) -> Option<Outcome> {
+        let probability = view.belief.of(Label::Music);
+        if probability < MUSIC_SURE {
+            self.music_since = None;
+            return None;
+        }
+        let since = *self.music_since.get_or_insert(view.now);
+        let reason = format!("music for {:.1} s", view.now.ms_since(since) as f32 / 1000.0);
+        (view.now.ms_since(since) >= MUSIC_MS)
+            .then(|| self.conclude(view, Label::Music, probability, view.belief.method, reason))
+    }
+
+    /// The greeting ended and no beep came: the message can be left now.
+    fn without_beep(&self, view: &View<'_>, label: Label, sure: f32) -> Outcome {
+        let reason = match view.speech {
+            Some(speech) => {
+                format!("greeting {:.2} s, no beep in {:.2} s of silence", spoken(speech), pause(speech))
+            }
+            None => "no beep".to_owned(),
+        };
+        let mut outcome = self.conclude(view, label, sure, view.belief.method, reason);
+        outcome.timeline.speak_at = Some(view.now);
+        outcome
+    }
+
+    /// The timers, in sample time.
+    fn by_time(&mut self, view: &View<'_>) -> Option<Outcome> {
+        let over = |since: Option<SampleTime>, limit: Option<u64>| {
+            since.zip(limit).is_some_and(|(since, limit)| view.now.ms_since(since) >= limit)
+        };
+        if self.input.is_none() && over(self.timers, self.listen.no_input_timeout_ms) {
+            let ms = view.now.ms_since(self.timers.unwrap_or(self.started));
+            let reason = format!("nothing heard for {:.2} s", ms as f32 / 1000.0);
+            let mut outcome = self.conclude(view, Label::Silence, SILENCE_SURE, Method::Rules, reason);
+            outcome.end = End::NoInput;
+            return Some(outcome);
+        }
+        if over(self.recognition, self.listen.recognition_timeout_ms) {
+            let mut outcome = self.best_so_far(view, "time is over");
+            outcome.end = End::MaxTime;
+            return Some(outcome);
+        }
+        if self.listen.hotword.is_some() {
+            // Section 9.9: input that made no match stops the timer until there is input again.
+            if view.now.ms_since(self.last_input) > HOTWORD_REST_MS {
+                (self.recognition, self.input) = (None, None);
+            }
+            return None;
+        }
+        // Nothing arrives any more: waiting would tell nothing.
+        let gone = self.input.is_some() && view.now.ms_since(self.arrived) >= self.settings.missing_ms;
+        gone.then(|| self.best_so_far(view, "no more sound arrives"))
+    }
+
+    fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
+        let Some(speech) = view.speech else {
+            return self.conclude(
+                view,
+                Label::Unknown,
+                0.0,
+                view.belief.method,
+                format!("{why}: no speech, no known tone"),
+            );
+        };
+        let reason = format!("{why}: {}", describe(speech, &view.belief));
+        let (label, sure) = self.awaiting.unwrap_or_else(|| view.belief.ranked()[0]);
+        if self.listen.goal == Goal::Beep {
+            return self.conclude(view, Label::Unknown, 0.0, view.belief.method, reason);
+        }
+        self.conclude(view, label, sure, view.belief.method, reason)
+    }
+
+    /// An outcome; a label that is not sure enough is told as unknown.
+    fn conclude(&self, view: &View<'_>, label: Label, sure: f32, method: Method, reason: String) -> Outcome {
+        let confidence = sure.clamp(0.0, 1.0);
+        let told = if confidence < self.listen.confidence_threshold { Label::Unknown } else { label };
+        let ranked = view.belief.ranked();
+        let others: f32 = ranked.iter().filter(|(other, _)| *other != label).map(|(_, of)| of).sum();
+        let mut alternatives: Vec<Alternative> = ranked
+            .into_iter()
+            .filter(|(other, _)| *other != label)
+            .map(|(other, of)| Alternative { label: other, confidence: of / others.max(1e-6) * (1.0 - confidence) })
+            .filter(|alternative| alternative.confidence >= 0.01)
+            .collect();
+        if told != label && label != Label::Unknown {
+            alternatives.insert(0, Alternative { label, confidence });
+        }
+        let pause_ms = view.speech.map_or(0, |speech| u64::from(speech.pause) * 10);
+        Outcome {
+            end: End::Decided,
+            label: told,
+            confidence,
+            alternatives,
+            reason,
+            method,
+            timeline: Timeline {
+                started: self.started,
+                decided_at: view.now,
+                speech_on: view.speech.and_then(|speech| speech.speech_on),
+                greeting_end: view.speech.filter(|_| pause_ms >= GREETING_END_MS).and_then(|speech| speech.speech_off),
+                beep: None,
+                speak_at: None,
+            },
+        }
+    }
+}
+
+/// Silence after which input in hotword mode has ended without a match, in ms.
+const HOTWORD_REST_MS: u64 = 1_000;
+
+/// What there is to decide on at one moment.
+struct View<'a> {
+    now: SampleTime,
+    /// Speech since the listening began, if it was loud enough to be input.
+    speech: Option<&'a Cadence>,
+    belief: Belief,
+}
+
+impl View<'_> {
+    fn speech_ms(&self) -> u64 {
+        self.speech.map_or(0, |speech| u64::from(speech.speech) * 10)
+    }
+}
+
+fn is_next_pip(first: &Beep, next: &Beep) -> bool {
+    next.on.ms_since(first.off) <= PIP_GAP_MS && (first.hz - next.hz).abs() < PIP_HZ
+}
+
+fn spoken(speech: &Cadence) -> f32 {
+    speech.since_on.saturating_sub(speech.pause) as f32 / 100.0
+}
+
+fn pause(speech: &Cadence) -> f32 {
+    speech.pause as f32 / 100.0
+}
+
+/// What was spoken, in words.
+fn describe(speech: &Cadence, belief: &Belief) -> String {
+    let what = if speech.pause > 0 {
+        format!("speech {:.2} s, then silence {:.2} s", spoken(speech), pause(speech))
+    } else {
+        format!("speech for {:.2} s and on", spoken(speech))
+    };
+    match belief.method {
+        Method::Model => format!("{what}; sounds like a person: {:.2}", belief.person()),
+        Method::Rules => what,
+    }
+}
