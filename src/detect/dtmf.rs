@@ -48,11 +48,6 @@ impl Keys {
         self.gap = 0;
         None
     }
-
-    /// Whether a key sounds, or did a moment ago.
-    pub(super) fn is_sounding(&self) -> bool {
-        self.candidate.is_some() && self.hops >= 2
-    }
 }
 
 fn pair(hop: &Hop) -> Option<char> {
