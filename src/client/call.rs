@@ -103,7 +103,8 @@ impl Recognition {
 }
 
 /// A session with a recognizer. Dropping it closes the sockets without a word, as a client that vanishes does;
-/// [`Call::hang_up`] is the way to leave.
+/// [`Call::hang_up`] is the way to leave. Between its steps nothing is received: what the server sent meanwhile is
+/// taken up by the next one.
 #[derive(Debug)]
 pub struct Call {
     began: Instant,
@@ -178,7 +179,11 @@ impl Call {
             tell(What::Connected);
             Ok((settled, channel, connection, connecting.elapsed()))
         };
-        match opened.await {
+        let opened = tokio::select! {
+            opened = opened => opened,
+            () = interrupt.cancelled() => Err(CallError::Interrupted),
+        };
+        match opened {
             Ok((settled, channel, connection, connect)) => {
                 let player = Player::new(settled.codec, settled.payload_type, random());
                 Ok(Self {
@@ -303,8 +308,10 @@ impl Call {
                         self.player.stop();
                         let cause = mrcp::completion_cause(&event.headers)
                             .unwrap_or_else(|| Cause { code: 999, name: "no Completion-Cause".to_owned() });
-                        observer(self.event(What::Completed { cause: cause.clone() }));
                         let body = (!event.body.is_empty()).then(|| String::from_utf8_lossy(&event.body).into_owned());
+                        let answer = body.as_deref().map(Answer::parse);
+                        let label = answer.as_ref().and_then(|answer| answer.as_ref().ok()?.label()).map(str::to_owned);
+                        observer(self.event(What::Completed { cause: cause.clone(), label }));
                         return Ok(Recognition {
                             request_id: id.0,
                             in_progress: in_progress.unwrap_or_default(),
@@ -313,7 +320,7 @@ impl Call {
                             packets: 0,
                             reason: mrcp::completion_reason(&event.headers),
                             content_type: event.headers.get(HeaderName::ContentType).map(str::to_owned),
-                            answer: body.as_deref().map(Answer::parse),
+                            answer,
                             body,
                             cause,
                         });

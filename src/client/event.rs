@@ -71,6 +71,8 @@ pub enum What {
     Completed {
         /// Completion-Cause: number and name.
         cause: Cause,
+        /// The best interpretation's label, if the body tells one.
+        label: Option<String>,
     },
     /// STOP was sent and answered.
     Stopped {

@@ -14,8 +14,8 @@ use crate::client::uac::{Identity, Output, Transport, Uac};
 use crate::wire::sip::{self, Message, Received, Uri};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest datagram that UDP carries.
-const MAX_DATAGRAM: usize = 65_535;
+/// Longest datagram that is read whole: answers to INVITE take one or two thousand bytes, and a call should be small.
+const MAX_DATAGRAM: usize = 16_384;
 
 /// One call's signalling.
 #[derive(Debug)]

@@ -26,9 +26,9 @@ sox -R "$sources/beep.flac" "$work/beep.wav" trim 0.3 gain -8
 sox -R "$work/greeting.wav" "$work/beep.wav" "$work/voicemail.wav" pad 0 3
 line "$work/voicemail.wav" "$out/voicemail.wav" 10.0
 
-# Special information tone, vacant code: first and second tone short, third long, no gaps, -24 dBm0
+# Special information tone "vacant code": long, short, long, no gaps, -24 dBm0
 # (a full-scale sine is +3.17 dBm0 in mu-law).
-tone "$work/1.wav" 0.274 985.2
+tone "$work/1.wav" 0.380 985.2
 tone "$work/2.wav" 0.274 1370.6
 tone "$work/3.wav" 0.380 1776.7
 sox -R "$work/1.wav" "$work/2.wav" "$work/3.wav" "$work/sit.wav" pad 0.5 3
