@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod replay;
 mod sdp;
 mod tidy;
 mod transcript;
