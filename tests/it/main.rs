@@ -10,5 +10,6 @@
 mod client;
 mod replay;
 mod sdp;
+mod sip;
 mod tidy;
 mod transcript;

@@ -195,6 +195,7 @@ impl Endpoint {
     pub(super) fn handle_ack(&mut self, now: Instant, inbound: &Inbound) {
         let call = inbound.dialog.as_ref().and_then(|dialog| self.dialogs.get(dialog)).copied();
         let Some((call, this)) = call.and_then(|call| Some((call, self.calls.get_mut(&call)?))) else { return };
+        this.dialog.handle_request(inbound.cseq.number, inbound.source, inbound.sent_by_port);
         if this.unacked.take_if(|unacked| unacked.seq == inbound.cseq.number).is_none() {
             return;
         }
@@ -277,22 +278,22 @@ impl Endpoint {
 
 /// Time, and the ends of calls.
 impl Endpoint {
-    pub(super) fn handle_call_timeout(&mut self, at: Instant, call: CallId, timer: CallTimer) {
+    pub(super) fn handle_call_timeout(&mut self, now: Instant, call: CallId, timer: CallTimer) {
         let Some(this) = self.calls.get_mut(&call) else { return };
         match timer {
             CallTimer::Retransmit => {
                 if let Some(unacked) = &mut this.unacked {
                     unacked.interval = (unacked.interval * 2).min(self.shared.t2());
-                    self.shared.timers.set(Timer::Call(call, CallTimer::Retransmit), at + unacked.interval);
+                    self.shared.timers.set(Timer::Call(call, CallTimer::Retransmit), now + unacked.interval);
                     self.shared.send(unacked.peer, unacked.bytes.clone());
                 }
             }
             CallTimer::NoAck => {
                 this.unacked = None;
-                self.leave(at, call, EndReason::NoAck);
+                self.leave(now, call, EndReason::NoAck);
             }
-            CallTimer::Refresh => self.refresh(at, call),
-            CallTimer::Expired => self.leave(at, call, EndReason::SessionExpired),
+            CallTimer::Refresh => self.refresh(now, call),
+            CallTimer::Expired => self.leave(now, call, EndReason::SessionExpired),
         }
     }
 

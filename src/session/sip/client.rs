@@ -86,7 +86,8 @@ impl ClientTransactions {
         now: Instant,
         response: Response,
     ) -> Option<Concluded> {
-        let via = response.headers.top_via().ok()??;
+        // More than one Via: it lost its way, RFC 3261 section 8.1.3.3.
+        let [via] = response.headers.vias().ok()?.try_into().ok()?;
         let method = response.headers.cseq().ok()??.method;
         let id = *self.by_branch.get(via.branch()?)?;
         let transaction = self.all.get_mut(&id).filter(|transaction| transaction.method == method)?;
@@ -114,7 +115,7 @@ impl ClientTransactions {
     pub(super) fn handle_timeout(
         &mut self,
         shared: &mut Shared,
-        at: Instant,
+        now: Instant,
         id: ClientId,
         timer: ClientTimer,
     ) -> Option<Concluded> {
@@ -125,7 +126,7 @@ impl ClientTransactions {
                     State::Trying => (transaction.interval * 2).min(shared.t2()),
                     _ => shared.t2(),
                 };
-                shared.timers.set(Timer::Client(id, ClientTimer::E), at + transaction.interval);
+                shared.timers.set(Timer::Client(id, ClientTimer::E), now + transaction.interval);
                 shared.send(transaction.peer, transaction.bytes.clone());
                 None
             }

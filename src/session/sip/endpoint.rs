@@ -213,9 +213,9 @@ impl Endpoint {
     pub fn handle_malformed(&mut self, peer: Peer, malformed: Malformed) {
         debug!(remote = %peer.remote, %malformed, "malformed SIP message");
         let mut headers = malformed.headers;
-        let is_ack = headers.cseq().ok().flatten().is_none_or(|cseq| cseq.method == Method::Ack);
+        let method = malformed.method.or_else(|| headers.cseq().ok().flatten().map(|cseq| cseq.method));
         if !malformed.is_response
-            && !is_ack
+            && method != Some(Method::Ack)
             && let Ok(Some(mut via)) = headers.top_via()
         {
             stamp(&mut via, &peer);
@@ -226,15 +226,15 @@ impl Endpoint {
 
     /// Time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((at, timer)) = self.shared.timers.pop(now) {
+        while let Some(timer) = self.shared.timers.pop(now) {
             match timer {
-                Timer::Server(id, timer) => self.transactions.handle_timeout(&mut self.shared, at, id, timer),
+                Timer::Server(id, timer) => self.transactions.handle_timeout(&mut self.shared, now, id, timer),
                 Timer::Client(id, timer) => {
-                    if let Some(concluded) = self.clients.handle_timeout(&mut self.shared, at, id, timer) {
+                    if let Some(concluded) = self.clients.handle_timeout(&mut self.shared, now, id, timer) {
                         self.handle_concluded(now, concluded);
                     }
                 }
-                Timer::Call(call, timer) => self.handle_call_timeout(at, call, timer),
+                Timer::Call(call, timer) => self.handle_call_timeout(now, call, timer),
             }
         }
     }
@@ -364,8 +364,9 @@ impl Endpoint {
         }
     }
 
+    /// OPTIONS, RFC 3261 section 11.2. Outside of a dialog the status is that of an INVITE.
     pub(super) fn handle_options(&mut self, inbound: &Inbound) {
-        if self.draining || self.full {
+        if inbound.dialog.is_none() && (self.draining || self.full) {
             return self.refuse_unavailable(inbound);
         }
         let mut response =

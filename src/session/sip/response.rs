@@ -12,7 +12,8 @@ pub(super) const ACCEPT: &str = "application/sdp";
 
 /// Notes in the topmost Via where the request came from.
 pub(super) fn stamp(via: &mut Via, peer: &Peer) {
-    let source = peer.remote.ip();
+    // A socket for both families gives IPv4 addresses in IPv6's clothes.
+    let source = peer.remote.ip().to_canonical();
     let asked = via.rport().is_some();
     // RFC 3581 section 4 wants `received` beside a filled `rport` even where it says nothing new.
     if asked || via.sent_by.host.ip() != Some(source) {

@@ -34,11 +34,11 @@ impl<K: Copy + Eq + Hash + Ord> Timers<K> {
         self.queue.first().map(|(at, _)| *at)
     }
 
-    /// A timer that has run out, the earliest first, with the time that it was set to.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
-        let first = *self.queue.first().filter(|(at, _)| *at <= now)?;
-        self.cancel(first.1);
-        Some(first)
+    /// A timer that has run out, the earliest first.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<K> {
+        let (_, timer) = *self.queue.first().filter(|(at, _)| *at <= now)?;
+        self.cancel(timer);
+        Some(timer)
     }
 }
 
@@ -61,8 +61,8 @@ mod tests {
         timers.cancel('c');
         assert_eq!(timers.next(), Some(at(1)));
         assert_eq!(timers.pop(start), None);
-        assert_eq!(timers.pop(at(9)), Some((at(1), 'a')));
-        assert_eq!(timers.pop(at(9)), Some((at(2), 'b')));
+        assert_eq!(timers.pop(at(9)), Some('a'));
+        assert_eq!(timers.pop(at(9)), Some('b'));
         assert_eq!((timers.pop(at(9)), timers.next()), (None, None));
     }
 }

@@ -220,13 +220,13 @@ impl ServerTransactions {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, shared: &mut Shared, at: Instant, id: TransactionId, timer: ServerTimer) {
+    pub(super) fn handle_timeout(&mut self, shared: &mut Shared, now: Instant, id: TransactionId, timer: ServerTimer) {
         match timer {
             ServerTimer::G => {
                 let Some(transaction) = self.all.get_mut(&id) else { return };
                 if let (State::Completed { interval }, Some(last)) = (&mut transaction.state, &transaction.last) {
                     *interval = (*interval * 2).min(shared.t2());
-                    shared.timers.set(Timer::Server(id, ServerTimer::G), at + *interval);
+                    shared.timers.set(Timer::Server(id, ServerTimer::G), now + *interval);
                     shared.send(transaction.peer, last.clone());
                 }
             }

@@ -14,7 +14,7 @@ use nom::sequence::{delimited, preceded, terminated};
 use crate::wire::sip::headers::{Header, HeaderName, Headers};
 use crate::wire::sip::method::Method;
 use crate::wire::sip::uri::{Uri, uri};
-use crate::wire::text::{Parsed, SyntaxError, line_end, lws, sws, token, whole};
+use crate::wire::text::{Parsed, SyntaxError, is_token, line_end, lws, sws, token, whole};
 
 /// `SIP-Version`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,15 @@ impl Message {
         }
     }
 
+    /// The method of a request.
+    #[must_use]
+    pub const fn method(&self) -> Option<&Method> {
+        match self {
+            Self::Request(request) => Some(&request.method),
+            Self::Response(_) => None,
+        }
+    }
+
     /// The body, empty if there is none.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -165,6 +174,8 @@ pub struct Malformed {
     pub error: SyntaxError,
     /// Whether it is a response, which nobody answers.
     pub is_response: bool,
+    /// The request's method, if the start line begins with one.
+    pub method: Option<Method>,
     /// The fields that could be read.
     pub headers: Headers,
 }
@@ -188,6 +199,7 @@ pub fn parse(datagram: &[u8]) -> Result<Message, Malformed> {
     let malformed = |message: Message, error| Malformed {
         error,
         is_response: matches!(message, Message::Response(_)),
+        method: message.method().cloned(),
         headers: match message {
             Message::Request(request) => request.headers,
             Message::Response(response) => response.headers,
@@ -253,7 +265,11 @@ fn salvage(head: &[u8], error: SyntaxError) -> Malformed {
         headers.extend(all_consuming(header).parse(&field).ok().map(|(_, header)| header));
     }
     let is_response = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
-    Malformed { error, is_response, headers: headers.into_iter().collect() }
+    let method = match text.split_once(' ') {
+        Some((word, _)) if !is_response && !word.is_empty() && word.chars().all(is_token) => Some(word.into()),
+        _ => None,
+    };
+    Malformed { error, is_response, method, headers: headers.into_iter().collect() }
 }
 
 fn message_head(input: &str) -> Parsed<'_, Message> {

@@ -155,11 +155,11 @@ impl Parser {
             return Ok(None);
         };
         let head = parse_head(head);
-        let (headers, is_response) = match &head {
-            Ok(message) => (message.headers(), matches!(message, Message::Response(_))),
-            Err(malformed) => (&malformed.headers, malformed.is_response),
+        let (headers, method, is_response) = match &head {
+            Ok(message) => (message.headers(), message.method(), matches!(message, Message::Response(_))),
+            Err(malformed) => (&malformed.headers, malformed.method.as_ref(), malformed.is_response),
         };
-        let broken = |error| Malformed { error, is_response, headers: headers.clone() };
+        let broken = |error| Malformed { error, is_response, method: method.cloned(), headers: headers.clone() };
         let length = match headers.content_length() {
             Ok(Some(length)) => usize::try_from(length).unwrap_or(usize::MAX),
             Ok(None) => return Err(broken(SyntaxError::new(size, "SIP-message, no Content-Length on a stream"))),
@@ -177,6 +177,7 @@ fn empty() -> Malformed {
     Malformed {
         error: SyntaxError::new(0, "SIP-message"),
         is_response: false,
+        method: None,
         headers: crate::wire::sip::headers::Headers::new(),
     }
 }

@@ -426,6 +426,7 @@ fn a_lost_connection_is_made_again() {
          1.100 . disconnect 2
          1.500 < 200 2 INVITE @connect 192.0.2.9:5090
          1.600 > ACK 2 tag=tag1 tcp=3
+         1.650 . disconnect 3
          1.700 . hang_up
          1.700 ! ended HungUp
          1.700 < BYE 1 @connect 192.0.2.9:5090",

@@ -204,6 +204,7 @@ fn malformed_requests_get_400_and_a_reason() {
             "400 (malformed Session-Expires, delta-seconds at byte 0) 1 INVITE",
         ),
         ("INVITE 1 uri=<sip:a>", "400 (malformed SIP-message, Request-Line, Request-URI, scheme at byte 7) 1 INVITE"),
+        ("INVITE 1 | CSeq: 1", "400 (malformed CSeq at byte 1)"),
         ("INVITE 1 | Bad Field: x", "400 (malformed SIP-message, HCOLON at byte 224) 1 INVITE"),
     ] {
         assert_eq!(answer(&message(line)), reason, "{line}");
@@ -219,6 +220,7 @@ fn what_cannot_or_must_not_be_answered() {
         message("INVITE 1 | Via: SIP/2.0/UDP"),
         message("ACK 1 | Call-ID: -"),
         message("ACK 1 | Bad Field: x"),
+        message("ACK 1 | CSeq: x | Bad Field: x"),
         "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\nCSeq: 1 BYE\nBad Field: x\n\n".to_owned(),
         "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\nCSeq: 1 BYE\n\n".to_owned(),
         "\n\n".to_owned(),

@@ -7,8 +7,13 @@ use crate::wire::sip::{HeaderName, Message};
 /// Makes a call with the fields in its INVITE, hangs up, and gives the BYE.
 fn bye(options: &str) -> (String, Scene) {
     let mut scene = Scene::new(Config::default());
-    for line in [&format!("0.000 > INVITE 1 {options}"), "0.000 . accept", "0.000 > ACK 1 tag=tag1", "0.000 . hang_up"]
-    {
+    let tcp = if options.starts_with("tcp=1") { " tcp=1" } else { "" };
+    for line in [
+        &format!("0.000 > INVITE 1 {options}"),
+        "0.000 . accept",
+        &format!("0.000 > ACK 1 tag=tag1{tcp}"),
+        "0.000 . hang_up",
+    ] {
         scene.perform(line);
     }
     let line = scene.page.last().unwrap().clone();
