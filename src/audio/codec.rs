@@ -1,9 +1,9 @@
-//! The codecs of the wire: their names in SDP, and decoding to samples at [`SAMPLE_RATE`].
+//! The codecs of the wire: their names in SDP, and decoding to samples at 8 kHz.
 
 use std::fmt;
 
 use crate::audio::resample::Resampler;
-use crate::audio::{SAMPLE_RATE, g711, l16};
+use crate::audio::{g711, l16};
 
 /// An encoding of sound in RTP (RFC 3551, RFC 7587).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -181,7 +181,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Turns one stream's payloads, in order, into samples at [`SAMPLE_RATE`].
+/// Turns one stream's payloads, in order, into samples at [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE).
 #[derive(Debug)]
 pub struct Decoder {
     codec: Codec,
@@ -251,12 +251,6 @@ impl Decoder {
             resampler.reset();
         }
     }
-}
-
-/// Ticks of a codec's clock as samples at [`SAMPLE_RATE`].
-#[must_use]
-pub const fn samples_of(ticks: u64, clock_rate: u32) -> u64 {
-    ticks * SAMPLE_RATE as u64 / clock_rate as u64
 }
 
 #[cfg(test)]
