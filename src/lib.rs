@@ -18,6 +18,7 @@
 pub mod audio;
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod detect;
 pub mod engine;
 pub mod grammar;

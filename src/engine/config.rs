@@ -1,0 +1,119 @@
+//! What the engine is told: RTP ports, threads and capacity.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// `[rtp]`: where sound arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RtpConfig {
+    /// Address that the RTP sockets are bound to.
+    pub address: IpAddr,
+    /// First port; odd ones are left to RTCP. With `port_max` both 0: the system chooses free ports.
+    pub port_min: u16,
+    /// Last port.
+    pub port_max: u16,
+    /// Receive buffer asked for each socket, in bytes.
+    pub receive_buffer_bytes: usize,
+}
+
+impl Default for RtpConfig {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            // Apart from FreeSWITCH's 16384-32768, which is often on the same host.
+            port_min: 40_000,
+            port_max: 49_999,
+            // More than a second of 20 ms packets of L16 at 16 kHz.
+            receive_buffer_bytes: 65_536,
+        }
+    }
+}
+
+impl RtpConfig {
+    /// First and last even port, `None` if the system chooses.
+    pub(super) fn range(&self) -> Option<(u16, u16)> {
+        let first = self.port_min.next_multiple_of(2);
+        (self.port_max != 0).then_some((first, self.port_max & !1))
+    }
+
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        if self.port_min == 0 && self.port_max == 0 {
+            return Ok(());
+        }
+        if self.port_min < 1_024 {
+            return Err((
+                "port_min",
+                format!("{} is below 1024; with port_max both 0 choose free ports", self.port_min),
+            ));
+        }
+        if self.port_max <= self.port_min {
+            return Err(("port_max", format!("{} is not above port_min {}", self.port_max, self.port_min)));
+        }
+        if self.receive_buffer_bytes < 4_096 {
+            return Err(("receive_buffer_bytes", "at least 4096 are needed".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// `[engine]`: the threads that listen, and how many calls they take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Threads that receive and listen; 0: one for each processor.
+    pub workers: usize,
+    /// Calls at once; further ones are answered 503.
+    pub max_calls: usize,
+    /// How often each thread looks at its sockets, in milliseconds.
+    pub tick_ms: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { workers: 0, max_calls: 500, tick_ms: 10 }
+    }
+}
+
+impl EngineConfig {
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let range = |key, value: usize, least: usize, most: usize| {
+            let within = (least..=most).contains(&value);
+            within.then_some(()).ok_or((key, format!("{value} is not from {least} to {most}")))
+        };
+        range("workers", self.workers, 0, 1_024)?;
+        range("max_calls", self.max_calls, 1, 100_000)?;
+        range("tick_ms", usize::try_from(self.tick_ms).unwrap_or(usize::MAX), 1, 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_checked() {
+        let with = |port_min, port_max| RtpConfig { port_min, port_max, ..RtpConfig::default() }.validate();
+        assert!(with(0, 0).is_ok());
+        assert!(with(1_024, 1_025).is_ok());
+        assert_eq!(with(0, 2_000).unwrap_err().0, "port_min");
+        assert_eq!(with(2_000, 2_000).unwrap_err().0, "port_max");
+        assert_eq!(with(2_000, 0).unwrap_err().0, "port_max");
+        for wrong in [
+            EngineConfig { workers: 2_000, ..EngineConfig::default() },
+            EngineConfig { max_calls: 0, ..EngineConfig::default() },
+            EngineConfig { tick_ms: 0, ..EngineConfig::default() },
+        ] {
+            assert!(wrong.validate().is_err());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What the shell is told: listeners, limits, and how calls are taken and left.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// A key and the reason why its value can't be obeyed.
+type Refused = (&'static str, String);
+
+/// `[sip]`: where SIP is spoken, and its limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SipConfig {
+    /// `ADDRESS:PORT` for UDP and TCP, or with `udp:` or `tcp:` before it for one of them. Port 0: a free one is chosen.
+    pub listen: Vec<String>,
+    /// TCP connections at once, all listeners together; further ones are closed at once.
+    pub max_connections: usize,
+    /// A TCP connection on which nothing was heard for so long is closed, in milliseconds.
+    pub connection_idle_ms: u64,
+}
+
+impl Default for SipConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec!["0.0.0.0:8060".to_owned()],
+            max_connections: 256,
+            // Longer than the refresh interval that session timers agree on, which keeps a dialog's connection alive.
+            connection_idle_ms: 3_600_000,
+        }
+    }
+}
+
+/// One SIP listener, as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SipListener {
+    pub(super) address: SocketAddr,
+    pub(super) udp: bool,
+    pub(super) tcp: bool,
+}
+
+impl SipConfig {
+    pub(super) fn listeners(&self) -> Result<Vec<SipListener>, String> {
+        self.listen.iter().map(|text| listener(text)).collect()
+    }
+
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), Refused> {
+        let listeners = self.listeners().map_err(|reason| ("listen", reason))?;
+        if listeners.is_empty() {
+            return Err(("listen", "at least one listener is needed".to_owned()));
+        }
+        for (index, one) in listeners.iter().enumerate() {
+            let rest = listeners.iter().skip(index + 1);
+            let clash = rest.filter(|other| (one.udp && other.udp) || (one.tcp && other.tcp));
+            if let Some(other) = clash.into_iter().find(|other| overlap(one.address, other.address)) {
+                return Err(("listen", format!("{} and {} can't both be bound", one.address, other.address)));
+            }
+        }
+        at_least("max_connections", self.max_connections as u64, 1)?;
+        at_least("connection_idle_ms", self.connection_idle_ms, 1_000)
+    }
+}
+
+fn listener(text: &str) -> Result<SipListener, String> {
+    let (udp, tcp, address) = match text.split_once(':') {
+        Some(("udp", address)) => (true, false, address),
+        Some(("tcp", address)) => (false, true, address),
+        _ => (true, true, text),
+    };
+    match address.parse() {
+        Ok(address) => Ok(SipListener { address, udp, tcp }),
+        Err(_) => Err(format!("{text:?} is not ADDRESS:PORT, udp:ADDRESS:PORT or tcp:ADDRESS:PORT")),
+    }
+}
+
+/// `[mrcp]`: where MRCPv2 is spoken, and its limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MrcpConfig {
+    /// Address of the TCP listener.
+    pub address: IpAddr,
+    /// Port of the TCP listener, told to clients in the SDP answer. 0: a free one is chosen.
+    pub port: u16,
+    /// TCP connections at once; further ones are closed at once.
+    pub max_connections: usize,
+    /// A connection that has served no channel for so long is closed, in milliseconds.
+    pub connection_idle_ms: u64,
+    /// Longest message taken, in bytes; a longer one closes its connection.
+    pub max_message_bytes: usize,
+}
+
+impl Default for MrcpConfig {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 1544,
+            max_connections: 1_024,
+            connection_idle_ms: 30_000,
+            // Inline grammars are a few kilobytes.
+            max_message_bytes: 1 << 20,
+        }
+    }
+}
+
+impl MrcpConfig {
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), Refused> {
+        at_least("max_connections", self.max_connections as u64, 1)?;
+        at_least("connection_idle_ms", self.connection_idle_ms, 100)?;
+        at_least("max_message_bytes", self.max_message_bytes as u64, 4_096)
+    }
+}
+
+/// `[call]`: how calls are taken and left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallConfig {
+    /// The address that clients are told, in SDP and in Contact: behind NAT or in a cloud the public one.
+    /// Empty: the local address toward each client.
+    pub advertised_address: String,
+    /// A call is ended when it has had no MRCP connection for so long, in milliseconds.
+    pub connection_timeout_ms: u64,
+    /// On shutdown: recognitions that run for longer than this get RECOGNITION-COMPLETE 006, in milliseconds.
+    pub drain_timeout_ms: u64,
+    /// Retry-After of a 503 for want of capacity, in seconds.
+    pub retry_after_s: u32,
+}
+
+impl Default for CallConfig {
+    fn default() -> Self {
+        Self {
+            advertised_address: String::new(),
+            // A client connects right after the 200; one that doesn't holds ports and capacity for nothing.
+            connection_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+            retry_after_s: 5,
+        }
+    }
+}
+
+impl CallConfig {
+    /// The address to tell clients, where one is configured.
+    #[must_use]
+    pub fn advertised(&self) -> Option<IpAddr> {
+        self.advertised_address.parse().ok()
+    }
+
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), Refused> {
+        match self.advertised_address.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => {
+                return Err(("advertised_address", format!("{address} is no address to connect to")));
+            }
+            Ok(_) => {}
+            Err(_) if self.advertised_address.is_empty() => {}
+            Err(_) => {
+                return Err(("advertised_address", format!("{:?} is not an IP address", self.advertised_address)));
+            }
+        }
+        at_least("connection_timeout_ms", self.connection_timeout_ms, 100)?;
+        at_least("retry_after_s", u64::from(self.retry_after_s), 1)
+    }
+}
+
+/// Tells when SIP and MRCP would listen on the same TCP port.
+///
+/// # Errors
+/// The key of `[mrcp]` and the reason.
+pub fn validate_listeners(sip: &SipConfig, mrcp: &MrcpConfig) -> Result<(), Refused> {
+    let wanted = SocketAddr::new(mrcp.address, mrcp.port);
+    let listeners = sip.listeners().map_err(|reason| ("port", reason))?;
+    match listeners.iter().find(|listener| listener.tcp && overlap(listener.address, wanted)) {
+        None => Ok(()),
+        Some(listener) => Err((
+            "port",
+            format!(
+                "TCP port {} is SIP's already (sip.listen {}); give MRCP another port, or let SIP listen on udp:{} only",
+                mrcp.port, listener.address, listener.address
+            ),
+        )),
+    }
+}
+
+/// Whether two sockets of one transport can't be bound to these addresses together.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || wide)
+}
+
+fn at_least(key: &'static str, value: u64, least: u64) -> Result<(), Refused> {
+    if value >= least { Ok(()) } else { Err((key, format!("{value} is too small, at least {least} is needed"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_are_read() {
+        let both = listener("127.0.0.1:5060").unwrap();
+        assert!(both.udp && both.tcp);
+        let udp = listener("udp:[::1]:5060").unwrap();
+        assert!(udp.udp && !udp.tcp);
+        assert_eq!(udp.address, "[::1]:5060".parse().unwrap());
+        for wrong in ["", "5060", "localhost:5060", "tls:127.0.0.1:5061", "udp:127.0.0.1", "127.0.0.1:70000"] {
+            assert!(listener(wrong).unwrap_err().contains("ADDRESS:PORT"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_advertised_address_is_an_address() {
+        let with = |address: &str| CallConfig { advertised_address: address.to_owned(), ..CallConfig::default() };
+        assert!(with("").validate().is_ok());
+        assert!(with("203.0.113.7").validate().is_ok());
+        for wrong in ["0.0.0.0", "::", "example.com", "203.0.113.7:80"] {
+            assert_eq!(with(wrong).validate().unwrap_err().0, "advertised_address", "{wrong}");
+        }
+    }
+}
