@@ -25,5 +25,6 @@ pub mod grammar;
 pub mod media;
 pub mod net;
 pub mod ops;
+pub mod server;
 pub mod session;
 pub mod wire;

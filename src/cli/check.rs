@@ -1,10 +1,66 @@
 //! `answerd check`: Validate configuration, grammars and model.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+use crate::cli::serve::{EXIT_CONFIG, environment};
+use crate::config::Config;
+use crate::detect::Model;
+use crate::grammar::{self, Body, Store};
 
-pub(super) fn run(_arguments: Arguments) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not written yet")
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Settings; without it, the defaults. ANSWERD_SECTION_KEY variables override both.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Grammars in SRGS XML to check beside the built-in ones.
+    #[arg(value_name = "GRAMMAR")]
+    grammars: Vec<PathBuf>,
+}
+
+const BUILTINS: [&str; 4] =
+    ["builtin:speech/answer", "builtin:speech/beep", "builtin:speech/voicemail", "builtin:speech/boolean"];
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(arguments.config.as_deref(), environment()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+    };
+    match &arguments.config {
+        Some(file) => println!("settings: {} is good", file.display()),
+        None => println!("settings: defaults"),
+    }
+    let mut good = true;
+    let mut told = |name: &str, checked: Result<(), String>| match checked {
+        Ok(()) => println!("grammar: {name} is good"),
+        Err(reason) => {
+            eprintln!("{name}: {reason}");
+            good = false;
+        }
+    };
+    for uri in BUILTINS {
+        told(uri, resolve("text/uri-list", uri.as_bytes()));
+    }
+    for file in &arguments.grammars {
+        let read = std::fs::read(file).map_err(|error| error.to_string());
+        told(&file.display().to_string(), read.and_then(|text| resolve("application/srgs+xml", &text)));
+    }
+    match Model::load(&config.detect.detect()) {
+        Ok(model) => println!("model: good\nbackend: {}", model.backend()),
+        Err(error) => {
+            let configured = [&config.detect.model, &config.detect.onnxruntime];
+            good &= configured.iter().all(|path| path.as_path() == Path::new(""));
+            eprintln!("model: {error}");
+            println!("backend: {}", Model::rules().backend());
+        }
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) })
+}
+
+fn resolve(media_type: &str, bytes: &[u8]) -> Result<(), String> {
+    let body = Body { media_type, boundary: None, content_id: Some("check"), bytes };
+    grammar::resolve(&body, &Store::new(1)).map(drop).map_err(|error| error.to_string())
 }

@@ -3,5 +3,271 @@
 
 mod config;
 mod ports;
+mod worker;
 
-pub use config::{EngineConfig, RtpConfig};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use crate::engine::config::{EngineConfig, RtpConfig};
+use crate::engine::ports::Ports;
+use crate::engine::worker::{Command, NewStream, Worker};
+use crate::{detect, media};
+
+/// What the engine is started with.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Where sound arrives.
+    pub rtp: RtpConfig,
+    /// Threads and capacity.
+    pub engine: EngineConfig,
+    /// How datagrams become frames.
+    pub media: media::Config,
+    /// How frames become decisions.
+    pub detect: Arc<detect::Config>,
+}
+
+/// The threads that receive sound and listen to it.
+#[derive(Debug)]
+pub struct Engine {
+    ports: Arc<Ports>,
+    media: media::Config,
+    detect: Arc<detect::Config>,
+    calls: Arc<Semaphore>,
+    max_calls: usize,
+    workers: Vec<Handle>,
+    next_stream: AtomicU64,
+    backend: detect::Backend,
+}
+
+/// One worker thread, from outside.
+#[derive(Debug, Clone)]
+struct Handle {
+    commands: Sender<Command>,
+    /// Streams that it has, for sharing the load.
+    streams: Arc<AtomicUsize>,
+}
+
+/// The right to one call; dropped, another call can be taken.
+#[derive(Debug)]
+pub struct Permit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What a stream of sound is opened with.
+#[derive(Debug, Clone)]
+pub struct StreamSpec {
+    /// What was negotiated: payload types and where packets come from.
+    pub formats: media::Formats,
+    /// Name of the call in logs.
+    pub name: String,
+    /// The call's own number for the stream: its events carry it.
+    pub number: usize,
+}
+
+/// Why a stream can't be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// No port, or the system refuses.
+    Socket(io::Error),
+    /// The worker thread is gone.
+    Stopped,
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(error) => write!(f, "RTP socket: {error}"),
+            Self::Stopped => f.write_str("the media worker has stopped"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// One detector of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(u32);
+
+/// What a stream tells its call.
+#[derive(Debug, Clone)]
+pub enum StreamEvent {
+    /// One of its detectors heard something.
+    Detected {
+        /// Which detector.
+        listener: ListenerId,
+        /// The listening it belongs to, as given to [`Stream::listen`].
+        generation: u64,
+        /// What it heard.
+        event: detect::Event,
+        /// What arrived and what did not since the stream began.
+        received: media::Stats,
+    },
+    /// The stream is broken and gone; nothing more comes from it.
+    Failed,
+}
+
+impl Engine {
+    /// Starts the worker threads; they have loaded the model when this returns.
+    ///
+    /// # Errors
+    /// When a thread or its poll can't be made.
+    pub fn start(config: &Config) -> io::Result<Self> {
+        let count = match config.engine.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let mut workers = Vec::with_capacity(count);
+        let mut backend = None;
+        for index in 0..count {
+            let (commands, inbox) = std::sync::mpsc::channel();
+            let streams = Arc::new(AtomicUsize::new(0));
+            let load = model_loader(Arc::clone(&config.detect), index == 0);
+            let model = load();
+            backend.get_or_insert_with(|| model.backend().clone());
+            let worker = Worker::new(inbox, model, Box::new(load), config.engine.tick_ms)?;
+            std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
+            workers.push(Handle { commands, streams });
+        }
+        Ok(Self {
+            ports: Arc::new(Ports::new(&config.rtp)),
+            media: config.media.clone(),
+            detect: Arc::clone(&config.detect),
+            calls: Arc::new(Semaphore::new(config.engine.max_calls)),
+            max_calls: config.engine.max_calls,
+            workers,
+            next_stream: AtomicU64::new(0),
+            backend: backend.expect("at least one worker was started"),
+        })
+    }
+
+    /// What runs the model.
+    #[must_use]
+    pub fn backend(&self) -> &detect::Backend {
+        &self.backend
+    }
+
+    /// Takes the right to one more call, `None` when all are taken.
+    #[must_use]
+    pub fn admit(&self) -> Option<Permit> {
+        Arc::clone(&self.calls).try_acquire_owned().ok().map(|permit| Permit { _permit: permit })
+    }
+
+    /// Whether all calls are taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.calls.available_permits() == 0
+    }
+
+    /// Calls that are taken now.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.max_calls - self.calls.available_permits()
+    }
+
+    /// Opens a stream on a free RTP port, on the worker that has fewest; `events` gets what is heard. The caller holds
+    /// a [`Permit`] for the call.
+    ///
+    /// # Errors
+    /// When no port is free or the system refuses.
+    pub fn open(
+        &self,
+        _permit: &Permit,
+        spec: StreamSpec,
+        events: UnboundedSender<(usize, StreamEvent)>,
+    ) -> Result<Stream, OpenError> {
+        let (socket, lease) = self.ports.bind().map_err(OpenError::Socket)?;
+        let local = socket.local_addr().map_err(OpenError::Socket)?;
+        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
+        let least = self.workers.iter().min_by_key(|worker| worker.streams.load(Ordering::Relaxed));
+        let worker = least.ok_or(OpenError::Stopped)?.clone();
+        let receiver = media::Receiver::new(self.media.clone(), spec.formats);
+        let stream = NewStream { name: spec.name, number: spec.number, socket, lease, receiver, events };
+        worker.commands.send(Command::Open(id, Box::new(stream))).map_err(|_| OpenError::Stopped)?;
+        worker.streams.fetch_add(1, Ordering::Relaxed);
+        Ok(Stream { id, local, worker, detect: Arc::clone(&self.detect), listeners: 0 })
+    }
+}
+
+/// Loads the model for one thread; `told` once in the process, so that the log isn't repeated by each.
+fn model_loader(config: Arc<detect::Config>, told: bool) -> impl Fn() -> detect::Model + Send + 'static {
+    move || match detect::Model::load(&config) {
+        Ok(model) => {
+            if told {
+                tracing::info!(backend = %model.backend(), "model loaded");
+            }
+            model
+        }
+        Err(error) => {
+            if told {
+                tracing::warn!(%error, "no model: the rules alone decide");
+            }
+            detect::Model::rules()
+        }
+    }
+}
+
+/// A stream of sound on its way to its detectors; dropped, it is closed and its port returns.
+#[derive(Debug)]
+pub struct Stream {
+    id: u64,
+    local: SocketAddr,
+    worker: Handle,
+    detect: Arc<detect::Config>,
+    listeners: u32,
+}
+
+impl Stream {
+    /// Where the stream's packets are to be sent.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Adds a detector, which hears the stream from now on.
+    pub fn add_listener(&mut self) -> ListenerId {
+        let listener = ListenerId(self.listeners);
+        self.listeners += 1;
+        self.send(Command::Attach(self.id, listener, Box::new(detect::Detector::new(Arc::clone(&self.detect)))));
+        listener
+    }
+
+    /// Starts a listening; events of an older one are not told any more.
+    pub fn listen(&self, listener: ListenerId, generation: u64, listen: detect::Listen) {
+        self.send(Command::Listen(self.id, listener, generation, Box::new(listen)));
+    }
+
+    /// Starts the No-Input timer of a listening that was begun without.
+    pub fn start_input_timers(&self, listener: ListenerId, generation: u64) {
+        self.send(Command::StartInputTimers(self.id, listener, generation));
+    }
+
+    /// Ends a listening without a result.
+    pub fn unlisten(&self, listener: ListenerId, generation: u64) {
+        self.send(Command::Unlisten(self.id, listener, generation));
+    }
+
+    /// Takes what a new offer changed: payload types and where packets come from.
+    pub fn configure(&self, formats: media::Formats) {
+        self.send(Command::Configure(self.id, Box::new(formats)));
+    }
+
+    fn send(&self, command: Command) {
+        // A worker that is gone has told each stream's failure before; there is nobody to tell it again.
+        if self.worker.commands.send(command).is_err() {
+            tracing::debug!(stream = self.id, "the media worker has stopped");
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.send(Command::Close(self.id));
+        self.worker.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::session;
+
 /// A key and the reason why its value can't be obeyed.
 type Refused = (&'static str, String);
 
@@ -17,11 +19,33 @@ pub struct SipConfig {
     pub max_connections: usize,
     /// A TCP connection on which nothing was heard for so long is closed, in milliseconds.
     pub connection_idle_ms: u64,
+    /// Text of the Server header.
+    pub server_name: String,
+    /// T1 of RFC 3261: the round-trip time that is assumed, in milliseconds.
+    pub t1_ms: u32,
+    /// T2: the longest wait between retransmissions, in milliseconds.
+    pub t2_ms: u32,
+    /// T4: how long a message stays in the network, in milliseconds.
+    pub t4_ms: u32,
+    /// Shortest session interval that is accepted, in seconds (RFC 4028).
+    pub min_session_expires_s: u32,
+    /// Session interval asked of clients that know session timers, in seconds; 0 asks for none.
+    pub session_expires_s: u32,
+    /// Transactions remembered at once; beyond them new calls get 503.
+    pub max_transactions: usize,
 }
 
 impl Default for SipConfig {
     fn default() -> Self {
+        let endpoint = session::sip::Config::default();
         Self {
+            server_name: endpoint.server_name,
+            t1_ms: endpoint.t1_ms,
+            t2_ms: endpoint.t2_ms,
+            t4_ms: endpoint.t4_ms,
+            min_session_expires_s: endpoint.min_session_expires_s,
+            session_expires_s: endpoint.session_expires_s,
+            max_transactions: endpoint.max_transactions,
             listen: vec!["0.0.0.0:8060".to_owned()],
             max_connections: 256,
             // Longer than the refresh interval that session timers agree on, which keeps a dialog's connection alive.
@@ -60,7 +84,28 @@ impl SipConfig {
             }
         }
         at_least("max_connections", self.max_connections as u64, 1)?;
-        at_least("connection_idle_ms", self.connection_idle_ms, 1_000)
+        at_least("connection_idle_ms", self.connection_idle_ms, 1_000)?;
+        // The endpoint's own check begins its sentence with the key.
+        self.endpoint(CallConfig::default().retry_after_s).validate().map_err(|reason| {
+            let keys = ["server_name", "t1_ms", "t2_ms", "t4_ms", "min_session_expires_s", "session_expires_s"];
+            let key = keys.into_iter().find(|key| reason.starts_with(key)).unwrap_or("max_transactions");
+            (key, reason)
+        })
+    }
+
+    /// What the endpoint is told.
+    #[must_use]
+    pub fn endpoint(&self, retry_after_s: u32) -> session::sip::Config {
+        session::sip::Config {
+            server_name: self.server_name.clone(),
+            t1_ms: self.t1_ms,
+            t2_ms: self.t2_ms,
+            t4_ms: self.t4_ms,
+            min_session_expires_s: self.min_session_expires_s,
+            session_expires_s: self.session_expires_s,
+            retry_after_s,
+            max_transactions: self.max_transactions,
+        }
     }
 }
 
@@ -98,9 +143,9 @@ impl Default for MrcpConfig {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: 1544,
             max_connections: 1_024,
-            connection_idle_ms: 30_000,
+            connection_idle_ms: 60_000,
             // Inline grammars are a few kilobytes.
-            max_message_bytes: 1 << 20,
+            max_message_bytes: 256 << 10,
         }
     }
 }
@@ -137,7 +182,7 @@ impl Default for CallConfig {
         Self {
             advertised_address: String::new(),
             // A client connects right after the 200; one that doesn't holds ports and capacity for nothing.
-            connection_timeout_ms: 30_000,
+            connection_timeout_ms: 60_000,
             drain_timeout_ms: 10_000,
             retry_after_s: 5,
         }

@@ -1,6 +1,148 @@
 //! The shell: SIP and MRCP sockets, clocks, one driver task per call.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: clocks, sockets and tasks")]
 
+mod calls;
 mod config;
+mod driver;
+mod local;
+mod mrcp;
+mod outbox;
+mod registry;
+mod sip;
+mod tcp;
 
-pub use config::{CallConfig, MrcpConfig, SipConfig, validate_listeners};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::engine::Engine;
+use crate::net::calls::Calls;
+pub use crate::net::config::{CallConfig, MrcpConfig, SipConfig, validate_listeners};
+use crate::net::driver::Phase;
+use crate::net::registry::Registry;
+use crate::net::sip::{Shell, Sockets};
+use crate::session::{self, offer_answer};
+
+/// What the shell is started with.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Where SIP is spoken.
+    pub sip: SipConfig,
+    /// Where MRCPv2 is spoken.
+    pub mrcp: MrcpConfig,
+    /// How calls are taken and left.
+    pub call: CallConfig,
+    /// SIP's timers and limits.
+    pub endpoint: session::sip::Config,
+    /// What offers are answered with.
+    pub offer_answer: offer_answer::Config,
+    /// What recognizers do.
+    pub session: Arc<session::Config>,
+}
+
+/// A bound SIP listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SipAddress {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// It takes datagrams.
+    pub udp: bool,
+    /// It takes TCP connections.
+    pub tcp: bool,
+}
+
+/// The shell at work. Dropped, it stops at once; [`Running::shutdown`] lets calls finish.
+#[derive(Debug)]
+pub struct Running {
+    sip: Vec<SipAddress>,
+    mrcp: SocketAddr,
+    drain_timeout: Duration,
+    phase: watch::Sender<Phase>,
+    drain: CancellationToken,
+    closing: CancellationToken,
+    shell: JoinHandle<()>,
+    connections: JoinHandle<()>,
+    _guard: DropGuard,
+}
+
+/// Binds all listeners, then serves.
+///
+/// # Errors
+/// A listener that can't be bound, named.
+pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
+    let mut listeners = Vec::new();
+    let mut sip = Vec::new();
+    for listener in config.sip.listeners().map_err(io::Error::other)? {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("sip {}: {error}", listener.address));
+        let sockets = Sockets::bind(listener).await.map_err(named)?;
+        sip.push(SipAddress { address: sockets.address, udp: listener.udp, tcp: listener.tcp });
+        listeners.push(sockets);
+    }
+    let wanted = SocketAddr::new(config.mrcp.address, config.mrcp.port);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("mrcp {wanted}: {error}"));
+    let listener = tcp::listen(wanted).map_err(named)?;
+    let mrcp = listener.local_addr()?;
+
+    let closing = CancellationToken::new();
+    let drain = CancellationToken::new();
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let registry = Registry::default();
+    let connections = mrcp::serve(listener, config.mrcp.clone(), registry.clone(), closing.clone());
+    let calls = Calls::new(&config, engine, registry, mrcp.port(), phases);
+    // Where no address is advertised, each client is told the one that it reaches.
+    let advertised = config.call.advertised();
+    let addresses = advertised.iter().flat_map(|ip| sip.iter().map(|it| SocketAddr::new(*ip, it.address.port())));
+    let mut endpoint = session::sip::Endpoint::new(config.endpoint.clone(), addresses.collect());
+    let address = advertised.or(sip.first().map(|listener| listener.address.ip())).unwrap_or(mrcp.ip());
+    endpoint.set_capabilities(offer_answer::capabilities(&config.offer_answer, address).to_string().into_bytes());
+    let shell = Shell::new(endpoint, calls, listeners, &config.sip, &closing);
+    let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
+    Ok(Running {
+        sip,
+        mrcp,
+        drain_timeout: Duration::from_millis(config.call.drain_timeout_ms),
+        phase,
+        drain,
+        shell: tokio::spawn(async move {
+            shell.await;
+        }),
+        connections: tokio::spawn(connections),
+        _guard: closing.clone().drop_guard(),
+        closing,
+    })
+}
+
+impl Running {
+    /// The bound SIP listeners, in the order of the configuration.
+    #[must_use]
+    pub fn sip(&self) -> &[SipAddress] {
+        &self.sip
+    }
+
+    /// The bound MRCPv2 listener.
+    #[must_use]
+    pub fn mrcp(&self) -> SocketAddr {
+        self.mrcp
+    }
+
+    /// Takes no new calls, lets recognitions finish until the configured limit, completes the rest with 006
+    /// recognizer-error, ends all calls with BYE, and stops.
+    pub async fn shutdown(self) {
+        let deadline = Instant::now() + self.drain_timeout;
+        self.phase.send_replace(Phase::Draining(deadline));
+        self.drain.cancel();
+        if let Err(error) = self.shell.await {
+            tracing::error!(%error, "the SIP task");
+        }
+        // Connections end when what waits in them is written.
+        self.closing.cancel();
+        if let Err(error) = self.connections.await {
+            tracing::error!(%error, "the MRCP task");
+        }
+    }
+}

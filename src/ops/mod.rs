@@ -40,7 +40,7 @@ impl Config {
     }
 }
 
-/// Sends the process's log events to the standard error from now on.
+/// Sends the process's log events, panics among them, to the standard error from now on.
 ///
 /// # Errors
 /// When a subscriber is set already.
@@ -51,9 +51,15 @@ pub fn init(config: &Config) -> Result<(), TryInitError> {
     let filter = EnvFilter::builder().parse_lossy(&config.level);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
-        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init(),
-        Format::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init(),
+        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init()?,
+        Format::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init()?,
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(thread = thread.name(), %backtrace, "{panic}");
+    }));
+    Ok(())
 }
 
 #[cfg(test)]

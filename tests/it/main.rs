@@ -11,5 +11,8 @@ mod client;
 mod replay;
 mod sdp;
 mod sip;
+mod config;
+mod sdp;
+mod server;
 mod tidy;
 mod transcript;

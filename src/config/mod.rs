@@ -3,14 +3,18 @@
 //! Each section is the `Config` of the layer that obeys it; `conf/answerd.toml` shows every key at its default.
 #![allow(clippy::disallowed_methods, reason = "the edge: reads the file")]
 
+mod sections;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{engine, net, ops};
+pub use crate::config::sections::DetectConfig;
+use crate::{engine, net, ops, session};
 
 /// Every setting of the server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +30,10 @@ pub struct Config {
     pub rtp: engine::RtpConfig,
     /// The threads that listen, and how many calls they take.
     pub engine: engine::EngineConfig,
+    /// How sound becomes a decision.
+    pub detect: DetectConfig,
+    /// What holds where the client says nothing.
+    pub recognizer: session::Config,
     /// What is logged.
     pub log: ops::Config,
 }
@@ -99,6 +107,30 @@ impl Config {
         settings.finish(file.map_or("default", |(name, _)| name))
     }
 
+    /// The engine's part.
+    #[must_use]
+    pub fn engine(&self) -> engine::Config {
+        engine::Config {
+            rtp: self.rtp.clone(),
+            engine: self.engine.clone(),
+            detect: Arc::new(self.detect.detect()),
+            ..engine::Config::default()
+        }
+    }
+
+    /// The shell's part.
+    #[must_use]
+    pub fn net(&self) -> net::Config {
+        net::Config {
+            sip: self.sip.clone(),
+            mrcp: self.mrcp.clone(),
+            call: self.call.clone(),
+            session: Arc::new(self.recognizer.clone()),
+            endpoint: self.sip.endpoint(self.call.retry_after_s),
+            ..net::Config::default()
+        }
+    }
+
     /// Tells the first setting that can't be obeyed, by section, key and reason.
     ///
     /// # Errors
@@ -110,6 +142,8 @@ impl Config {
         self.call.validate().map_err(in_section("call"))?;
         self.rtp.validate().map_err(in_section("rtp"))?;
         self.engine.validate().map_err(in_section("engine"))?;
+        self.detect.validate().map_err(in_section("detect"))?;
+        self.recognizer.validate().map_err(in_section("recognizer"))?;
         self.log.validate().map_err(in_section("log"))?;
         net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))
     }

@@ -1,0 +1,350 @@
+//! One worker thread: on each tick it drains its sockets, steps its streams, and advances all detectors together.
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::detect::{self, Detector, Listen, Model};
+use crate::engine::ports::Lease;
+use crate::engine::{ListenerId, StreamEvent};
+use crate::media::{self, Heard};
+
+/// What a worker is asked; the number is the stream's.
+#[derive(Debug)]
+pub(super) enum Command {
+    Open(u64, Box<NewStream>),
+    Configure(u64, Box<media::Formats>),
+    Attach(u64, ListenerId, Box<Detector>),
+    Listen(u64, ListenerId, u64, Box<Listen>),
+    StartInputTimers(u64, ListenerId, u64),
+    Unlisten(u64, ListenerId, u64),
+    Close(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct NewStream {
+    pub(super) name: String,
+    pub(super) number: usize,
+    pub(super) socket: UdpSocket,
+    pub(super) lease: Option<Lease>,
+    pub(super) receiver: media::Receiver,
+    pub(super) events: UnboundedSender<(usize, StreamEvent)>,
+}
+
+/// A stream; fields are dropped in this order, so that the port returns after its socket is closed.
+struct Stream {
+    name: String,
+    number: usize,
+    socket: UdpSocket,
+    _lease: Option<Lease>,
+    receiver: media::Receiver,
+    events: UnboundedSender<(usize, StreamEvent)>,
+    listeners: Vec<Listener>,
+    /// The socket may hold more than was taken from it.
+    readable: bool,
+}
+
+struct Listener {
+    id: ListenerId,
+    generation: u64,
+    detector: Box<Detector>,
+}
+
+pub(super) struct Worker {
+    inbox: Receiver<Command>,
+    poll: Poll,
+    streams: HashMap<u64, Stream>,
+    model: Model,
+    load_model: Box<dyn Fn() -> Model + Send>,
+    tick: Duration,
+}
+
+/// Datagrams taken from one stream in one tick: a flood costs its own stream, not the others.
+const MAX_DATAGRAMS: usize = 64;
+
+/// No RTP packet on a common link is longer; a longer one is cut and refused by the receiver.
+const MAX_DATAGRAM_BYTES: usize = 2_048;
+
+impl Worker {
+    pub(super) fn new(
+        inbox: Receiver<Command>,
+        model: Model,
+        load_model: Box<dyn Fn() -> Model + Send>,
+        tick_ms: u64,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            inbox,
+            poll: Poll::new()?,
+            streams: HashMap::new(),
+            model,
+            load_model,
+            tick: Duration::from_millis(tick_ms),
+        })
+    }
+
+    /// Works until the engine and all its streams are gone.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(1_024);
+        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+        let mut next_tick = Instant::now();
+        loop {
+            // The sockets wait for the tick; commands don't.
+            let command = if self.streams.is_empty() {
+                self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now()))
+            };
+            match command {
+                Ok(command) => self.obey(command),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            if now < next_tick {
+                continue;
+            }
+            // Late ticks are not made up for: one step takes all the sound that has come.
+            next_tick = now + self.tick;
+            if let Err(error) = self.poll.poll(&mut events, Some(Duration::ZERO))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "polling RTP sockets");
+            }
+            for event in &events {
+                if let Some(stream) = self.streams.get_mut(&(event.token().0 as u64)) {
+                    stream.readable = true;
+                }
+            }
+            self.step(now, &mut buffer);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open(id, new) => self.open(id, *new),
+            Command::Close(id) => drop(self.streams.remove(&id)),
+            Command::Configure(id, formats) => {
+                self.guard(id, |stream| stream.receiver.configure(*formats));
+            }
+            Command::Attach(id, listener, detector) => {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.listeners.push(Listener { id: listener, generation: 0, detector });
+                }
+            }
+            Command::Listen(id, listener, generation, listen) => {
+                self.guard(id, |stream| stream.receiver.start_clock(Instant::now()));
+                self.with_listener(id, listener, |listener| {
+                    listener.generation = generation;
+                    listener.detector.listen(*listen);
+                });
+            }
+            Command::StartInputTimers(id, listener, generation) => self.with_listener(id, listener, |listener| {
+                if listener.generation == generation {
+                    listener.detector.start_input_timers();
+                }
+            }),
+            Command::Unlisten(id, listener, generation) => self.with_listener(id, listener, |listener| {
+                if listener.generation == generation {
+                    listener.detector.unlisten();
+                }
+            }),
+        }
+    }
+
+    fn open(&mut self, id: u64, new: NewStream) {
+        let NewStream { name, number, mut socket, lease, receiver, events } = new;
+        // A stream's number fits: it would take centuries to count so far.
+        let token = Token(usize::try_from(id).unwrap_or(usize::MAX));
+        if let Err(error) = self.poll.registry().register(&mut socket, token, Interest::READABLE) {
+            tracing::error!(stream = name, %error, "an RTP socket can't be polled");
+            tell(&events, number, StreamEvent::Failed);
+            return;
+        }
+        let listeners = Vec::new();
+        let stream = Stream { name, number, socket, _lease: lease, receiver, events, listeners, readable: true };
+        self.streams.insert(id, stream);
+    }
+
+    fn with_listener(&mut self, id: u64, listener: ListenerId, act: impl FnOnce(&mut Listener)) {
+        self.guard(id, |stream| {
+            if let Some(listener) = stream.listeners.iter_mut().find(|other| other.id == listener) {
+                act(listener);
+            }
+        });
+    }
+
+    /// Does something with one stream; should it panic, that stream is lost and no other.
+    fn guard(&mut self, id: u64, act: impl FnOnce(&mut Stream)) {
+        if let Some(stream) = self.streams.get_mut(&id)
+            && catch_unwind(AssertUnwindSafe(|| act(stream))).is_err()
+        {
+            self.fail(id);
+        }
+    }
+
+    fn fail(&mut self, id: u64) {
+        if let Some(stream) = self.streams.remove(&id) {
+            tracing::error!(stream = stream.name, "a stream's step panicked; the stream is closed");
+            tell(&stream.events, stream.number, StreamEvent::Failed);
+        }
+    }
+
+    /// One tick: sockets to receivers to detectors, all detectors in one batch, and out what they tell.
+    fn step(&mut self, now: Instant, buffer: &mut [u8]) {
+        let mut failed = Vec::new();
+        for (&id, stream) in &mut self.streams {
+            if catch_unwind(AssertUnwindSafe(|| stream.receive(now, buffer))).is_err() {
+                failed.push(id);
+            }
+        }
+        failed.drain(..).for_each(|id| self.fail(id));
+        self.advance();
+        for (&id, stream) in &mut self.streams {
+            if catch_unwind(AssertUnwindSafe(|| stream.tell_events())).is_err() {
+                failed.push(id);
+            }
+        }
+        failed.into_iter().for_each(|id| self.fail(id));
+    }
+
+    fn advance(&mut self) {
+        let mut detectors: Vec<&mut Detector> = self
+            .streams
+            .values_mut()
+            .flat_map(|stream| &mut stream.listeners)
+            .map(|listener| &mut *listener.detector)
+            .collect();
+        if detectors.is_empty() {
+            return;
+        }
+        let model = &mut self.model;
+        if catch_unwind(AssertUnwindSafe(|| detect::advance(model, &mut detectors))).is_ok() {
+            return;
+        }
+        // Which one it was is told by taking them one by one, with a model that the panic has not touched.
+        self.model = (self.load_model)();
+        let mut failed = Vec::new();
+        for (&id, stream) in &mut self.streams {
+            for listener in &mut stream.listeners {
+                let model = &mut self.model;
+                let detector = &mut *listener.detector;
+                if catch_unwind(AssertUnwindSafe(|| detect::advance(model, &mut [detector]))).is_err() {
+                    self.model = (self.load_model)();
+                    failed.push(id);
+                    break;
+                }
+            }
+        }
+        failed.into_iter().for_each(|id| self.fail(id));
+    }
+}
+
+impl Stream {
+    fn receive(&mut self, now: Instant, buffer: &mut [u8]) {
+        if self.readable {
+            self.drain(now, buffer);
+        }
+        let listeners = &mut self.listeners;
+        self.receiver.poll(now, &mut |heard| {
+            for listener in &mut *listeners {
+                match heard {
+                    Heard::Frame(frame) => listener.detector.push(frame),
+                    Heard::Key(key) => listener.detector.key(key),
+                }
+            }
+        });
+    }
+
+    fn drain(&mut self, now: Instant, buffer: &mut [u8]) {
+        for _ in 0..MAX_DATAGRAMS {
+            match self.socket.recv_from(buffer) {
+                Ok((length, from)) => {
+                    if let Some(datagram) = buffer.get(..length) {
+                        self.receiver.handle_datagram(now, from, datagram);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return;
+                }
+                Err(error) => {
+                    // An ICMP answer to nothing that was sent, or a signal: there may be more behind it.
+                    tracing::debug!(stream = self.name, %error, "receiving RTP");
+                }
+            }
+        }
+    }
+
+    fn tell_events(&mut self) {
+        for listener in &mut self.listeners {
+            while let Some(event) = listener.detector.poll_event() {
+                let (listener, generation) = (listener.id, listener.generation);
+                let received = self.receiver.stats();
+                tell(&self.events, self.number, StreamEvent::Detected { listener, generation, event, received });
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        for (_, stream) in self.streams.drain() {
+            tell(&stream.events, stream.number, StreamEvent::Failed);
+        }
+    }
+}
+
+/// Tells a call what happened; a call that is gone doesn't want to know, and its stream is about to be closed.
+fn tell(events: &UnboundedSender<(usize, StreamEvent)>, number: usize, event: StreamEvent) {
+    if events.send((number, event)).is_err() {
+        tracing::trace!("a stream's call is gone");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::engine::RtpConfig;
+    use crate::engine::ports::Ports;
+
+    fn worker() -> Worker {
+        Worker::new(channel().1, Model::rules(), Box::new(Model::rules), 10).unwrap()
+    }
+
+    fn open(worker: &mut Worker, ports: &Arc<Ports>, id: u64) -> UnboundedReceiver<(usize, StreamEvent)> {
+        let (socket, lease) = ports.bind().unwrap();
+        let (events, heard) = unbounded_channel();
+        let receiver = media::Receiver::new(media::Config::default(), media::Formats::default());
+        let stream = NewStream { name: "test".to_owned(), number: 7, socket, lease, receiver, events };
+        worker.obey(Command::Open(id, Box::new(stream)));
+        heard
+    }
+
+    #[test]
+    fn a_panic_costs_one_stream() {
+        let address = "127.0.0.1".parse().unwrap();
+        let config = RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() };
+        let ports = Arc::new(Ports::new(&config));
+        let mut worker = worker();
+        let (mut one, mut other) = (open(&mut worker, &ports, 1), open(&mut worker, &ports, 2));
+        worker.guard(1, |_| panic!("a bug"));
+        worker.step(Instant::now(), &mut [0; 64]);
+        assert!(matches!(one.try_recv(), Ok((7, StreamEvent::Failed))));
+        assert!(other.try_recv().is_err());
+        assert_eq!(worker.streams.len(), 1);
+        // A worker that ends tells those that are left.
+        drop(worker);
+        assert!(matches!(other.try_recv(), Ok((7, StreamEvent::Failed))));
+    }
+}

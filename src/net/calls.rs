@@ -1,0 +1,279 @@
+//! Calls: an offer becomes streams, channels and a driver, or a refusal; capacity is settled before the answer.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::engine::{Engine, Permit, StreamEvent, StreamSpec};
+use crate::media;
+use crate::net::Config;
+use crate::net::driver::{self, Change, Input, Parts, Phase, Stopped};
+use crate::net::registry::Registry;
+use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
+use crate::session::sip::{CallId, EndReason, Peer};
+use crate::session::{self, Session};
+use crate::wire::mrcp::{ChannelIdentifier, Resource};
+use crate::wire::sdp;
+
+/// What an offer is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Accept(Vec<u8>),
+    Refuse { status: u16, reason: String, retry_after_s: Option<u32> },
+}
+
+impl Answer {
+    pub(super) fn internal_error() -> Self {
+        Self::refuse(500, "internal error")
+    }
+
+    fn refuse(status: u16, reason: impl Into<String>) -> Self {
+        Self::Refuse { status, reason: reason.into(), retry_after_s: None }
+    }
+}
+
+/// All calls and the tasks that drive them.
+pub(super) struct Calls {
+    engine: Arc<Engine>,
+    registry: Registry,
+    offer_answer: offer_answer::Config,
+    session: Arc<session::Config>,
+    advertised: Option<IpAddr>,
+    mrcp_port: u16,
+    retry_after_s: u32,
+    connection_timeout: Duration,
+    phase: watch::Receiver<Phase>,
+    calls: HashMap<CallId, Call>,
+    drivers: JoinSet<Stopped>,
+    by_task: HashMap<Id, CallId>,
+    /// Number of the next session in `o=`.
+    next_session: u64,
+}
+
+/// A call as the SIP task sees it.
+struct Call {
+    /// Call-ID, for logs.
+    call_id: String,
+    inputs: mpsc::Sender<Input>,
+    /// Where its streams tell what they hear.
+    events: mpsc::UnboundedSender<(usize, StreamEvent)>,
+    permit: Arc<Permit>,
+    ended: CancellationToken,
+    agreed: Agreed,
+}
+
+/// What was made for an offer, and by section the RTP ports and the channels that are new.
+type Made = (Change, Vec<(usize, u16)>, Vec<(usize, ChannelIdentifier)>);
+
+/// Requests and changes that may wait for one call's driver.
+const INPUTS: usize = 32;
+
+impl Calls {
+    pub(super) fn new(
+        config: &Config,
+        engine: Arc<Engine>,
+        registry: Registry,
+        mrcp_port: u16,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        Self {
+            engine,
+            registry,
+            offer_answer: config.offer_answer.clone(),
+            session: Arc::clone(&config.session),
+            advertised: config.call.advertised(),
+            mrcp_port,
+            retry_after_s: config.call.retry_after_s,
+            connection_timeout: Duration::from_millis(config.call.connection_timeout_ms),
+            phase,
+            calls: HashMap::new(),
+            drivers: JoinSet::new(),
+            by_task: HashMap::new(),
+            next_session: 1,
+        }
+    }
+
+    /// Answers an offer: of a new call, or of one that stands. A call that is refused leaves nothing behind.
+    pub(super) fn offer(&mut self, id: CallId, call_id: &str, offer: &[u8], peer: &Peer) -> Answer {
+        let standing = self.calls.get(&id);
+        if offer.is_empty() {
+            // A request without an offer asks for one (RFC 3261 section 14.2): of a call that stands, what is agreed.
+            return match standing {
+                Some(call) => Answer::Accept(call.agreed.answer.to_string().into_bytes()),
+                None => Answer::refuse(488, "an offer is needed"),
+            };
+        }
+        let description = match sdp::parse(offer) {
+            Ok(description) => description,
+            Err(error) => return Answer::refuse(400, format!("malformed SDP: {error}")),
+        };
+        let plan = match standing {
+            None => offer_answer::negotiate(&description, &self.offer_answer),
+            Some(call) => offer_answer::renegotiate(&description, &self.offer_answer, &call.agreed),
+        };
+        match plan {
+            Err(refusal) => {
+                tracing::info!(call_id, %refusal, "an offer is refused");
+                Answer::refuse(refusal.status, refusal.text)
+            }
+            Ok(plan) => self.take(id, call_id, &plan, peer).unwrap_or_else(|answer| answer),
+        }
+    }
+
+    fn take(&mut self, id: CallId, call_id: &str, plan: &Plan, peer: &Peer) -> Result<Answer, Answer> {
+        let local = Local {
+            address: self.advertised.unwrap_or(peer.local.ip()),
+            mrcp_port: self.mrcp_port,
+            session_id: self.next_session,
+            existing_connection: self.registry.is_connected(peer.remote.ip()),
+        };
+        if let Some(call) = self.calls.get(&id) {
+            let (change, ports, channels) = self.change(call_id, plan, &call.permit, &call.events, &call.inputs)?;
+            let agreed = plan.answer(&local, &ports, &channels);
+            let answer = agreed.answer.to_string().into_bytes();
+            // A driver that is so far behind is in trouble; the call goes on as it was.
+            if call.inputs.try_send(Input::Change(Box::new(change))).is_err() {
+                return Err(Answer::internal_error());
+            }
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.agreed = agreed;
+            }
+            return Ok(Answer::Accept(answer));
+        }
+        let permit = Arc::new(self.engine.admit().ok_or_else(|| {
+            tracing::warn!(call_id, "all calls are taken: one is refused");
+            Answer::Refuse {
+                status: 503,
+                reason: "all calls are taken".into(),
+                retry_after_s: Some(self.retry_after_s),
+            }
+        })?);
+        let (inputs, inbox) = mpsc::channel(INPUTS);
+        let (events, heard) = mpsc::unbounded_channel();
+        let (change, ports, channels) = self.change(call_id, plan, &permit, &events, &inputs)?;
+        let agreed = plan.answer(&local, &ports, &channels);
+        let answer = agreed.answer.to_string().into_bytes();
+        let ended = CancellationToken::new();
+        let parts = Parts {
+            session: Session::new(Arc::clone(&self.session)),
+            change,
+            permit: Arc::clone(&permit),
+            inputs: inbox,
+            events: heard,
+            ended: ended.clone(),
+            phase: self.phase.clone(),
+            connection_timeout: self.connection_timeout,
+        };
+        let span = tracing::info_span!("call", call_id);
+        let task = self.drivers.spawn(driver::run(parts).instrument(span));
+        self.by_task.insert(task.id(), id);
+        self.calls.insert(id, Call { call_id: call_id.to_owned(), inputs, events, permit, ended, agreed });
+        self.next_session += 1;
+        tracing::info!(call_id, peer = %peer.remote, calls = self.engine.calls(), "call");
+        Ok(Answer::Accept(answer))
+    }
+
+    /// Makes what a plan needs that is not there yet.
+    fn change(
+        &self,
+        call_id: &str,
+        plan: &Plan,
+        permit: &Permit,
+        events: &mpsc::UnboundedSender<(usize, StreamEvent)>,
+        inputs: &mpsc::Sender<Input>,
+    ) -> Result<Made, Answer> {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(call_id, %error, "a call can't be taken");
+            Answer::internal_error()
+        };
+        let mut change = Change::default();
+        let (mut ports, mut channels) = (Vec::new(), Vec::new());
+        for audio in plan.audio() {
+            let formats = formats(&audio.sound);
+            if audio.previous.is_none() {
+                let spec = StreamSpec { formats, name: call_id.to_owned(), number: audio.section };
+                let stream = self.engine.open(permit, spec, events.clone()).map_err(|error| failed(&error))?;
+                ports.push((audio.section, stream.local_addr().port()));
+                change.streams.push((audio.section, stream));
+            } else if audio.is_changed() {
+                change.formats.push((audio.section, formats));
+            }
+        }
+        for control in plan.controls() {
+            let channel = match &control.previous {
+                Some(channel) => channel.clone(),
+                None => {
+                    let channel = channel_identifier().map_err(|error| failed(&error))?;
+                    change.registered.push(self.registry.register(channel.clone(), inputs.clone()));
+                    channels.push((control.section, channel.clone()));
+                    channel
+                }
+            };
+            change.channels.push((channel, control.audio));
+        }
+        change.removed_channels.extend(plan.removed_channels().cloned());
+        change.removed_ports.extend(plan.removed_ports());
+        Ok((change, ports, channels))
+    }
+
+    /// Whether a further call would be refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.engine.is_full()
+    }
+
+    /// Whether no call is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.drivers.is_empty()
+    }
+
+    /// The dialog is over: the driver stops and frees what it holds.
+    pub(super) fn ended(&mut self, call: CallId, why: EndReason) {
+        if let Some(call) = self.calls.remove(&call) {
+            tracing::info!(call_id = call.call_id, ?why, "call ended");
+            call.ended.cancel();
+        }
+    }
+
+    /// Waits for a driver to stop; tells its call if it is to be hung up.
+    pub(super) async fn next_stopped(&mut self) -> Option<CallId> {
+        let (task, stopped) = match self.drivers.join_next_with_id().await {
+            None => return std::future::pending().await,
+            Some(Ok((task, stopped))) => (task, stopped),
+            Some(Err(error)) => {
+                tracing::error!(%error, "a call's driver");
+                (error.id(), Stopped::Panicked)
+            }
+        };
+        let call = self.by_task.remove(&task)?;
+        if stopped == Stopped::Ended {
+            return None;
+        }
+        let Call { call_id, .. } = self.calls.remove(&call)?;
+        match stopped {
+            Stopped::Ended | Stopped::Drained => tracing::debug!(call_id, "the server stops: the call is ended"),
+            Stopped::NoConnection => tracing::info!(call_id, "no MRCP connection for too long: the call is ended"),
+            Stopped::Panicked => tracing::error!(call_id, "the call's driver panicked: the call is ended"),
+        }
+        Some(call)
+    }
+}
+
+fn formats(sound: &Sound) -> media::Formats {
+    media::Formats {
+        remote: sound.remote,
+        sound: vec![(sound.payload_type, sound.codec)],
+        telephone_event: sound.telephone_event,
+    }
+}
+
+/// 128 random bits: a channel can't be guessed.
+fn channel_identifier() -> Result<ChannelIdentifier, getrandom::Error> {
+    let (high, low) = (getrandom::u64()?, getrandom::u64()?);
+    Ok(ChannelIdentifier::new(&format!("{high:016x}{low:016x}"), Resource::SpeechRecog))
+}

@@ -1,0 +1,336 @@
+//! One task per call: it owns the call's session and streams, feeds the one, and obeys it with the other.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::detect::Event as Heard;
+use crate::engine::{ListenerId, Permit, Stream, StreamEvent};
+use crate::media;
+use crate::net::mrcp::Connection;
+use crate::net::registry::Registered;
+use crate::session::{ConnectionId, Output, Session};
+use crate::wire::mrcp::{
+    ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, Method, Request, RequestId, RequestState,
+};
+
+/// What a call is told from other tasks.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A request for one of its channels, and where the answer goes.
+    Request(Connection, Request),
+    /// A connection that was used is gone.
+    Disconnected(ConnectionId),
+    /// A new offer changed the call.
+    Change(Box<Change>),
+}
+
+/// What an offer makes of a call. Streams have the number of their section in the description.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Streams that are new.
+    pub(super) streams: Vec<(usize, Stream)>,
+    /// Streams that are to be received otherwise than before.
+    pub(super) formats: Vec<(usize, media::Formats)>,
+    /// The control channels, new and old, and the stream that each listens to.
+    pub(super) channels: Vec<(ChannelIdentifier, Option<usize>)>,
+    /// The entries of the new channels.
+    pub(super) registered: Vec<Registered>,
+    /// Channels that are no more.
+    pub(super) removed_channels: Vec<ChannelIdentifier>,
+    /// RTP ports that are no more.
+    pub(super) removed_ports: Vec<u16>,
+}
+
+/// How far the server is on its way down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It takes calls.
+    Serving,
+    /// Recognitions may finish until then.
+    Draining(Instant),
+}
+
+/// What a call is made of.
+pub(super) struct Parts {
+    pub(super) session: Session,
+    /// What the first offer asks for.
+    pub(super) change: Change,
+    pub(super) permit: Arc<Permit>,
+    pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) events: mpsc::UnboundedReceiver<(usize, StreamEvent)>,
+    /// Set when the SIP dialog is over.
+    pub(super) ended: CancellationToken,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) connection_timeout: Duration,
+}
+
+/// Why a driver stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// The SIP dialog was over.
+    Ended,
+    /// No MRCP connection for too long.
+    NoConnection,
+    /// The server is on its way down, and nothing runs any more.
+    Drained,
+    /// A bug: a step panicked.
+    Panicked,
+}
+
+struct Driver {
+    session: Session,
+    streams: HashMap<usize, Stream>,
+    channels: Vec<Channel>,
+    registered: Vec<Registered>,
+    inputs: mpsc::Receiver<Input>,
+    events: mpsc::UnboundedReceiver<(usize, StreamEvent)>,
+    ended: CancellationToken,
+    phase: watch::Receiver<Phase>,
+    connection_timeout: Duration,
+    /// Held as long as the call is.
+    _permit: Arc<Permit>,
+    connections: HashMap<ConnectionId, Connection>,
+    /// The last RECOGNIZE of each channel and where it came from.
+    asked: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
+    /// The same of those that are listening: what a panic leaves to be answered.
+    listening: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
+    /// When the call was last without a connection.
+    unconnected_since: Option<Instant>,
+    drain_at: Option<Instant>,
+}
+
+/// A control channel, and which detector of which stream listens for it.
+struct Channel {
+    identifier: ChannelIdentifier,
+    listens: Option<(usize, ListenerId)>,
+}
+
+enum Wake {
+    Input(Input),
+    Stream(usize, StreamEvent),
+    Phase(Phase),
+    Timeout,
+}
+
+/// Runs a call until its dialog ends or it is to be ended. Whatever it holds is free afterwards.
+pub(super) async fn run(parts: Parts) -> Stopped {
+    let mut phase = parts.phase;
+    let serving = *phase.borrow_and_update();
+    let mut driver = Driver {
+        session: parts.session,
+        streams: HashMap::new(),
+        channels: Vec::new(),
+        registered: Vec::new(),
+        inputs: parts.inputs,
+        events: parts.events,
+        ended: parts.ended,
+        phase,
+        connection_timeout: parts.connection_timeout,
+        _permit: parts.permit,
+        connections: HashMap::new(),
+        asked: HashMap::new(),
+        listening: HashMap::new(),
+        unconnected_since: Some(Instant::now()),
+        drain_at: None,
+    };
+    driver.change(parts.change);
+    let mut wake = Wake::Phase(serving);
+    loop {
+        let now = Instant::now();
+        match catch_unwind(AssertUnwindSafe(|| driver.step(now, wake))) {
+            Ok(None) => {}
+            Ok(Some(stopped)) => return stopped,
+            Err(_) => {
+                driver.complete_after_panic();
+                return Stopped::Panicked;
+            }
+        }
+        match driver.wait().await {
+            Some(next) => wake = next,
+            None => return Stopped::Ended,
+        }
+    }
+}
+
+impl Driver {
+    async fn wait(&mut self) -> Option<Wake> {
+        let timeout = self.next_timeout();
+        tokio::select! {
+            biased;
+            () = self.ended.cancelled() => None,
+            Ok(()) = self.phase.changed() => Some(Wake::Phase(*self.phase.borrow_and_update())),
+            Some(input) = self.inputs.recv() => Some(Wake::Input(input)),
+            Some((stream, event)) = self.events.recv() => Some(Wake::Stream(stream, event)),
+            () = sleep_until(timeout) => Some(Wake::Timeout),
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let unconnected = self.unconnected_since.map(|since| since + self.connection_timeout);
+        [self.session.poll_timeout(), unconnected, self.drain_at].into_iter().flatten().min()
+    }
+
+    /// One thing that happened, and all that follows from it. Returns why the call is to be ended, if it is.
+    fn step(&mut self, now: Instant, wake: Wake) -> Option<Stopped> {
+        match wake {
+            Wake::Input(Input::Request(connection, request)) => {
+                if request.method == Method::Recognize {
+                    self.asked.insert(request.channel.clone(), (connection.id, request.id));
+                }
+                let id = connection.id;
+                self.connections.entry(id).or_insert(connection);
+                self.unconnected_since = None;
+                self.session.handle_request(now, id, request);
+            }
+            Wake::Input(Input::Disconnected(id)) => {
+                self.connections.remove(&id);
+                if self.connections.is_empty() {
+                    self.unconnected_since.get_or_insert(now);
+                }
+                self.session.handle_disconnect(now, id);
+            }
+            Wake::Input(Input::Change(change)) => self.change(*change),
+            Wake::Stream(stream, event) => self.heard(now, stream, event),
+            Wake::Phase(Phase::Serving) => {}
+            Wake::Phase(Phase::Draining(deadline)) => self.drain_at = Some(deadline),
+            Wake::Timeout => {
+                if self.session.poll_timeout().is_some_and(|at| at <= now) {
+                    self.session.handle_timeout(now);
+                }
+            }
+        }
+        if self.drain_at.is_some_and(|at| at <= now) {
+            self.session.drain(now);
+        }
+        self.obey(now);
+        if self.drain_at.is_some() && !self.session.is_busy() {
+            return Some(Stopped::Drained);
+        }
+        let unconnected = self.unconnected_since.is_some_and(|since| now >= since + self.connection_timeout);
+        unconnected.then_some(Stopped::NoConnection)
+    }
+
+    /// Does all that the session asks for.
+    fn obey(&mut self, now: Instant) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Mrcp { connection, bytes } => match self.connections.get(&connection) {
+                    Some(connection) => connection.outbox.send(bytes),
+                    None => tracing::debug!(connection = connection.0, "an MRCP message for a closed connection"),
+                },
+                Output::Listen { channel, generation, listen } => {
+                    if let Some(&asked) = self.asked.get(&channel) {
+                        self.listening.insert(channel.clone(), asked);
+                    }
+                    let begin = |stream: &Stream, listener| stream.listen(listener, generation, listen);
+                    if !self.with_listener(&channel, begin) {
+                        tracing::warn!(%channel, "the client associates no sound with this channel: it can't listen");
+                        self.session.handle_media_failure(now, &channel);
+                    }
+                }
+                Output::StartInputTimers { channel, generation } => {
+                    self.with_listener(&channel, |stream, listener| stream.start_input_timers(listener, generation));
+                }
+                Output::Unlisten { channel, generation } => {
+                    self.listening.remove(&channel);
+                    self.with_listener(&channel, |stream, listener| stream.unlisten(listener, generation));
+                }
+            }
+        }
+    }
+
+    fn with_listener(&self, channel: &ChannelIdentifier, act: impl FnOnce(&Stream, ListenerId)) -> bool {
+        let found = self.channels.iter().find(|known| known.identifier == *channel);
+        let found = found.and_then(|channel| channel.listens);
+        let found = found.and_then(|(stream, listener)| Some((self.streams.get(&stream)?, listener)));
+        found.inspect(|&(stream, listener)| act(stream, listener)).is_some()
+    }
+
+    /// Takes what an offer makes of the call.
+    fn change(&mut self, change: Change) {
+        self.streams.retain(|_, stream| !change.removed_ports.contains(&stream.local_addr().port()));
+        self.streams.extend(change.streams);
+        for (stream, formats) in change.formats {
+            if let Some(stream) = self.streams.get(&stream) {
+                stream.configure(formats);
+            }
+        }
+        for identifier in &change.removed_channels {
+            self.registered.retain(|registered| registered.channel() != identifier);
+            self.channels.retain(|channel| channel.identifier != *identifier);
+            self.session.remove_channel(identifier);
+        }
+        self.registered.extend(change.registered);
+        for (identifier, stream) in change.channels {
+            let known = self.channels.iter().position(|channel| channel.identifier == identifier);
+            if known.is_none() {
+                self.session.add_channel(identifier.clone());
+            }
+            let standing = known.and_then(|at| self.channels.get(at)).and_then(|channel| channel.listens);
+            let listens = match stream {
+                Some(stream) if standing.is_some_and(|(of, _)| of == stream) => standing,
+                Some(stream) => self.streams.get_mut(&stream).map(|found| (stream, found.add_listener())),
+                None => None,
+            };
+            match known.and_then(|at| self.channels.get_mut(at)) {
+                Some(channel) => channel.listens = listens,
+                None => self.channels.push(Channel { identifier, listens }),
+            }
+        }
+    }
+
+    fn heard(&mut self, now: Instant, stream: usize, event: StreamEvent) {
+        match event {
+            StreamEvent::Detected { listener, generation, event, received } => {
+                let known = self.channels.iter().find(|channel| channel.listens == Some((stream, listener)));
+                let Some(channel) = known.map(|channel| channel.identifier.clone()) else { return };
+                if let Heard::Concluded(outcome) = &event {
+                    self.listening.remove(&channel);
+                    let since = outcome.timeline.started;
+                    tracing::info!(
+                        %channel,
+                        label = %outcome.label,
+                        confidence = outcome.confidence,
+                        decided_ms = outcome.timeline.decided_at.ms_since(since),
+                        end = ?outcome.end,
+                        method = outcome.method.as_str(),
+                        reason = outcome.reason,
+                        received = ?received,
+                        "recognized"
+                    );
+                }
+                self.session.handle_detect(now, &channel, generation, event);
+            }
+            StreamEvent::Failed => {
+                for channel in &self.channels {
+                    if channel.listens.is_some_and(|(of, _)| of == stream) {
+                        self.session.handle_media_failure(now, &channel.identifier);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The session can't be trusted any more; a client that waits for a result waits for ever if it isn't told.
+    fn complete_after_panic(&mut self) {
+        for (channel, (connection, id)) in self.listening.drain() {
+            if let Some(connection) = self.connections.get(&connection) {
+                let event = Event::new(channel, EventName::RecognitionComplete, id, RequestState::Complete)
+                    .with(HeaderName::CompletionCause, CompletionCause::RECOGNIZER_ERROR.to_string());
+                connection.outbox.send(event.write());
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,72 @@
+//! The server: engine and shell put together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::net::{self, SipAddress};
+
+/// The server, not running yet.
+#[derive(Debug)]
+pub struct Server;
+
+/// The server at work. Dropped, it stops at once; [`Running::shutdown`] lets calls finish.
+#[derive(Debug)]
+pub struct Running {
+    net: net::Running,
+    engine: Arc<Engine>,
+}
+
+impl Server {
+    /// Loads the model, starts the threads, binds the listeners. Calls are taken when this returns.
+    ///
+    /// # Errors
+    /// A listener that can't be bound or a thread that can't be started.
+    pub async fn start(config: Config) -> anyhow::Result<Running> {
+        let engine = Arc::new(Engine::start(&config.engine()).context("starting the media workers")?);
+        let net = net::start(config.net(), Arc::clone(&engine)).await?;
+        let running = Running { net, engine };
+        tracing::info!(sip = ?running.sip(), mrcp = %running.mrcp(), backend = %running.engine.backend(), "{}", running.ready());
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// The bound SIP listeners, in the order of the configuration.
+    #[must_use]
+    pub fn sip(&self) -> &[SipAddress] {
+        self.net.sip()
+    }
+
+    /// The bound MRCPv2 listener.
+    #[must_use]
+    pub fn mrcp(&self) -> SocketAddr {
+        self.net.mrcp()
+    }
+
+    /// Calls that are taken now.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.engine.calls()
+    }
+
+    /// Takes no new calls, lets recognitions finish until the configured limit, ends all calls, and stops.
+    pub async fn shutdown(self) {
+        self.net.shutdown().await;
+    }
+
+    /// What listens where, in one line.
+    fn ready(&self) -> String {
+        let mut ready = "answerd is ready:".to_owned();
+        for listener in self.sip() {
+            for (transport, _) in [("udp", listener.udp), ("tcp", listener.tcp)].iter().filter(|(_, bound)| *bound) {
+                ready.push_str(&format!(" sip {transport} {},", listener.address));
+            }
+        }
+        ready.push_str(&format!(" mrcp tcp {}", self.mrcp()));
+        ready
+    }
+}
