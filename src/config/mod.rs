@@ -110,12 +110,7 @@ impl Config {
     /// The engine's part.
     #[must_use]
     pub fn engine(&self) -> engine::Config {
-        engine::Config {
-            rtp: self.rtp.clone(),
-            engine: self.engine.clone(),
-            detect: Arc::new(self.detect.detect()),
-            ..engine::Config::default()
-        }
+        engine::Config { rtp: self.rtp.clone(), engine: self.engine.clone(), detect: Arc::new(self.detect.detect()) }
     }
 
     /// The shell's part.

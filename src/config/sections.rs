@@ -78,9 +78,7 @@ impl DetectConfig {
         // The detectors' own check begins its sentence with the key.
         let keys = ["beep_min_ms", "beep_max_ms", "greeting_silence_ms", "missing_ms"];
         self.detect().validate().map_err(|reason| match reason.split_once(": ") {
-            Some((key, reason)) => {
-                (keys.into_iter().find(|known| *known == key).unwrap_or("model"), reason.to_owned())
-            }
+            Some((key, reason)) => (keys.into_iter().find(|known| *known == key).unwrap_or("model"), reason.to_owned()),
             None => ("model", reason),
         })
     }

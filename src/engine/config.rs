@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::media::{self, PeerPolicy};
+
 /// `[rtp]`: where sound arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,10 +18,33 @@ pub struct RtpConfig {
     pub port_max: u16,
     /// Receive buffer asked for each socket, in bytes.
     pub receive_buffer_bytes: usize,
+    /// Who may send to a stream.
+    pub peer: Peer,
+    /// How long the address that is heard must be silent before another may take its place, in milliseconds.
+    pub relatch_ms: u64,
+    /// How many packets in sequence make a sender believed; with 1 no sound is held back.
+    pub probation: u16,
+    /// How long a packet waits for those it has overtaken, in milliseconds.
+    pub reorder_ms: u64,
+    /// How long nothing may come before time goes on without packets, in milliseconds.
+    pub grace_ms: u64,
+}
+
+/// Who may send to a stream: [`PeerPolicy`], as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Peer {
+    /// The first address that sends, and that of the session description as soon as it does.
+    First,
+    /// Any port of the session description's address.
+    Host,
+    /// The session description's address and port alone.
+    Exact,
 }
 
 impl Default for RtpConfig {
     fn default() -> Self {
+        let media = media::Config::default();
         Self {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             // Apart from FreeSWITCH's 16384-32768, which is often on the same host.
@@ -27,6 +52,15 @@ impl Default for RtpConfig {
             port_max: 49_999,
             // More than a second of 20 ms packets of L16 at 16 kHz.
             receive_buffer_bytes: 65_536,
+            peer: match media.peer {
+                PeerPolicy::First => Peer::First,
+                PeerPolicy::Host => Peer::Host,
+                PeerPolicy::Exact => Peer::Exact,
+            },
+            relatch_ms: media.relatch_ms,
+            probation: media.probation,
+            reorder_ms: media.reorder_ms,
+            grace_ms: media.grace_ms,
         }
     }
 }
@@ -38,11 +72,39 @@ impl RtpConfig {
         (self.port_max != 0).then_some((first, self.port_max & !1))
     }
 
+    /// What the streams' receivers are told.
+    pub(super) fn media(&self) -> media::Config {
+        media::Config {
+            reorder_ms: self.reorder_ms,
+            grace_ms: self.grace_ms,
+            probation: self.probation,
+            peer: match self.peer {
+                Peer::First => PeerPolicy::First,
+                Peer::Host => PeerPolicy::Host,
+                Peer::Exact => PeerPolicy::Exact,
+            },
+            relatch_ms: self.relatch_ms,
+        }
+    }
+
     /// Tells the first key whose value can't be obeyed, and why.
     ///
     /// # Errors
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        if self.receive_buffer_bytes < 4_096 {
+            return Err(("receive_buffer_bytes", "at least 4096 are needed".to_owned()));
+        }
+        for (key, value, least, most) in [
+            ("relatch_ms", self.relatch_ms, 0, 3_600_000),
+            ("probation", self.probation.into(), 1, 100),
+            ("reorder_ms", self.reorder_ms, 0, 1_000),
+            ("grace_ms", self.grace_ms, 20, 10_000),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err((key, format!("{value} is not from {least} to {most}")));
+            }
+        }
         if self.port_min == 0 && self.port_max == 0 {
             return Ok(());
         }
@@ -54,9 +116,6 @@ impl RtpConfig {
         }
         if self.port_max <= self.port_min {
             return Err(("port_max", format!("{} is not above port_min {}", self.port_max, self.port_min)));
-        }
-        if self.receive_buffer_bytes < 4_096 {
-            return Err(("receive_buffer_bytes", "at least 4096 are needed".to_owned()));
         }
         Ok(())
     }

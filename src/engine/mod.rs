@@ -14,7 +14,7 @@ use std::sync::mpsc::Sender;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use crate::engine::config::{EngineConfig, RtpConfig};
+pub use crate::engine::config::{EngineConfig, Peer, RtpConfig};
 use crate::engine::ports::Ports;
 use crate::engine::worker::{Command, NewStream, Worker};
 use crate::{detect, media};
@@ -26,8 +26,6 @@ pub struct Config {
     pub rtp: RtpConfig,
     /// Threads and capacity.
     pub engine: EngineConfig,
-    /// How datagrams become frames.
-    pub media: media::Config,
     /// How frames become decisions.
     pub detect: Arc<detect::Config>,
 }
@@ -136,7 +134,7 @@ impl Engine {
         }
         Ok(Self {
             ports: Arc::new(Ports::new(&config.rtp)),
-            media: config.media.clone(),
+            media: config.rtp.media(),
             detect: Arc::clone(&config.detect),
             calls: Arc::new(Semaphore::new(config.engine.max_calls)),
             max_calls: config.engine.max_calls,

@@ -171,9 +171,7 @@ impl Shell {
                 self.endpoint.handle_datagram(now, peer, &bytes);
             }
             Woken::Arrived(Arrived::Message(peer, message)) => self.endpoint.handle_message(now, peer, *message),
-            Woken::Arrived(Arrived::Malformed(peer, malformed)) => {
-                self.endpoint.handle_malformed(peer, *malformed)
-            }
+            Woken::Arrived(Arrived::Malformed(peer, malformed)) => self.endpoint.handle_malformed(peer, *malformed),
             Woken::Arrived(Arrived::Opened(connection, outbox)) => drop(self.connections.insert(connection, outbox)),
             Woken::Arrived(Arrived::Closed(connection)) => {
                 self.connections.remove(&connection);
