@@ -8,11 +8,10 @@
 )]
 
 mod client;
+mod config;
 mod replay;
 mod sdp;
-mod sip;
-mod config;
-mod sdp;
 mod server;
+mod sip;
 mod tidy;
 mod transcript;
