@@ -44,9 +44,9 @@ pub(super) enum Expansion {
     /// A reference to a rule.
     RuleRef(Reference),
     /// One after the other.
-    Sequence(Vec<Expansion>),
+    Sequence(Vec<Self>),
     /// Alternatives with their weights, 1.0 if none is given.
-    OneOf(Vec<(f32, Expansion)>),
+    OneOf(Vec<(f32, Self)>),
     /// `item` with `repeat`.
     Repeat {
         /// Least number of times.
@@ -54,7 +54,7 @@ pub(super) enum Expansion {
         /// Greatest number of times.
         max: Option<u32>,
         /// What is repeated.
-        expansion: Box<Expansion>,
+        expansion: Box<Self>,
     },
 }
 

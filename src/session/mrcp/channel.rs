@@ -65,7 +65,7 @@ pub(crate) struct Channel {
 impl Channel {
     pub(in crate::session) fn new(identifier: ChannelIdentifier, config: Arc<Config>) -> Self {
         Self {
-            params: Params::new(&config),
+            params: Params::default(),
             grammars: Store::new(config.max_grammars),
             identifier,
             config,
@@ -120,7 +120,7 @@ impl Channel {
     ) {
         let response = match request.method {
             Method::SetParams => self.set_params(request),
-            Method::GetParams => self.params.get(request),
+            Method::GetParams => self.params.get(&Params::defaults(&self.config), request),
             Method::DefineGrammar => self.define_grammar(request),
             Method::Recognize => return self.recognize(now, connection, request, draining, outbox),
             Method::StartInputTimers => self.start_input_timers(now, request, outbox),
@@ -324,13 +324,10 @@ impl Channel {
 
     fn stop(&mut self, now: Instant, connection: ConnectionId, request: &Request, outbox: &mut Outbox) {
         let list = request.headers.get(HeaderName::ActiveRequestIdList).filter(|list| !list.is_empty());
-        let chosen = match list.map(request_ids).transpose() {
-            Ok(chosen) => chosen,
-            Err(_) => {
-                let value = list.unwrap_or_default();
-                let response = request.response(StatusCode::ILLEGAL_VALUE);
-                return outbox.respond(connection, response.with(HeaderName::ActiveRequestIdList, value));
-            }
+        let Ok(chosen) = list.map(request_ids).transpose() else {
+            let value = list.unwrap_or_default();
+            let response = request.response(StatusCode::ILLEGAL_VALUE);
+            return outbox.respond(connection, response.with(HeaderName::ActiveRequestIdList, value));
         };
         let is_chosen = |id: RequestId| chosen.as_ref().is_none_or(|ids| ids.contains(&id));
         let mut stopped = Vec::new();
@@ -505,18 +502,22 @@ fn refused(response: Response, cause: CompletionCause, reason: &str) -> Response
     response.with_cause(cause).with(HeaderName::CompletionReason, quote(reason))
 }
 
-/// A response about headers. The cause goes first, since it must be there (section 9.4.11) and long ones may be cut.
+/// A response about headers.
 fn refusal_with(refusal: Refusal, request: &Request, cause: CompletionCause) -> Response {
-    let mut response = request.response(refusal.status).with_cause(cause);
-    for field in refusal.fields {
-        response.headers.push_field(field.name, field.value);
-    }
-    response
+    with_cause_if_missing(refusal.response(request), cause)
 }
 
-/// RECOGNIZE and DEFINE-GRAMMAR that fail say a cause (section 9.4.11).
-fn with_cause_if_missing(response: Response, cause: CompletionCause) -> Response {
-    if response.headers.get(HeaderName::CompletionCause).is_some() { response } else { response.with_cause(cause) }
+/// RECOGNIZE and DEFINE-GRAMMAR that fail say a cause (section 9.4.11), first: what is long at the end may be cut.
+fn with_cause_if_missing(mut response: Response, cause: CompletionCause) -> Response {
+    if response.headers.get(HeaderName::CompletionCause).is_some() {
+        return response;
+    }
+    let headers = std::mem::take(&mut response.headers);
+    let mut response = response.with_cause(cause);
+    for field in headers.iter() {
+        response.headers.push_field(field.name.clone(), field.value.clone());
+    }
+    response
 }
 
 /// A response about a grammar: RFC 6787 sections 9.8 and 9.9 ask for 407, section 5.4 has 408 for a body of no known kind.

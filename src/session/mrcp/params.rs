@@ -115,8 +115,8 @@ const RESULT_DETAIL: &str = "result-detail";
 const CALL_UUID: [&str; 3] = ["call-uuid", "fs-uuid", "uuid"];
 
 impl Params {
-    /// What holds before the client sets anything.
-    pub(super) fn new(config: &Config) -> Self {
+    /// What holds where the client sets nothing.
+    pub(super) fn defaults(config: &Config) -> Self {
         let values = [
             (HeaderName::ConfidenceThreshold, config.confidence_threshold.to_string()),
             (HeaderName::SensitivityLevel, config.sensitivity_level.to_string()),
@@ -201,8 +201,8 @@ impl Params {
         self.merge_vendor(&newer.vendor);
     }
 
-    /// Answers a GET-PARAMS: the headers asked for, or all.
-    pub(super) fn get(&self, request: &Request) -> Response {
+    /// Answers a GET-PARAMS: the headers asked for, or all; of those that are not set, the `defaults`.
+    pub(super) fn get(&self, defaults: &Self, request: &Request) -> Response {
         let mut response = request.response(StatusCode::SUCCESS);
         let mut unsupported = Vec::new();
         let mut asked = false;
@@ -221,7 +221,7 @@ impl Params {
                 }
                 FieldName::Known(name) if use_of(name) == Use::Kept && name.on().meets(On::PARAMS) => {
                     asked = true;
-                    response.headers.push(name, self.values.get(&name).map_or("", String::as_str));
+                    response.headers.push(name, self.text(name).or_else(|| defaults.text(name)).unwrap_or_default());
                 }
                 _ => unsupported.push(Field { name: field.name.clone(), value: String::new() }),
             }
@@ -230,8 +230,10 @@ impl Params {
             return Refusal { status: StatusCode::UNSUPPORTED_HEADER, fields: unsupported }.response(request);
         }
         if !asked {
-            for (name, value) in &self.values {
-                response.headers.push(*name, value);
+            let mut all = defaults.values.clone();
+            all.extend(self.values.iter().map(|(name, value)| (*name, value.clone())));
+            for (name, value) in all {
+                response.headers.push(name, value);
             }
             if !self.vendor.0.is_empty() {
                 response.headers.push(HeaderName::VendorSpecific, self.vendor.to_string());

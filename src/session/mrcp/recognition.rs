@@ -164,12 +164,18 @@ impl Recognition {
 
     /// The labels that are likely enough and match, best first, as many as are wanted.
     fn matches(&self, outcome: &Outcome) -> Vec<(Match<'_>, &Active)> {
-        let best = std::iter::once((outcome.label, outcome.confidence));
+        let told = (outcome.label, outcome.confidence);
+        // That nothing could be told is known for sure: a grammar with the word "unknown" matches it, after all others.
+        let unknown = outcome.label == Label::Unknown;
+        let best = (!unknown).then_some(told);
         let others = outcome.alternatives.iter().map(|other| (other.label, other.confidence));
-        best.chain(others)
+        best.into_iter()
+            .chain(others)
+            .chain(unknown.then_some(told))
             .filter_map(|(label, confidence)| {
-                let found = self.grammars.iter().filter(|(_, threshold)| confidence >= *threshold);
-                found.into_iter().find_map(|(active, _)| {
+                let sure = |threshold| confidence >= threshold || label == Label::Unknown;
+                let mut found = self.grammars.iter().filter(|(_, threshold)| sure(*threshold));
+                found.find_map(|(active, _)| {
                     let meaning = active.grammar.interpret(label)?.meaning;
                     Some((Match { grammar: &active.uri, label, confidence, meaning }, active))
                 })
@@ -185,15 +191,18 @@ impl Recognition {
             End::MaxTime => CompletionCause::NO_MATCH_MAXTIME,
             End::Decided => CompletionCause::NO_MATCH,
         };
-        let why = if outcome.end == End::NoInput || outcome.label == Label::Unknown {
+        let told = (outcome.label, outcome.confidence);
+        let next = outcome.alternatives.first().map(|next| (next.label, next.confidence));
+        let (label, confidence) = if outcome.label == Label::Unknown { next.unwrap_or(told) } else { told };
+        let why = if outcome.end == End::NoInput || label == Label::Unknown {
             String::new()
         } else if self.can_never_match() {
-            format!("{} heard, but no word of the grammar is a label: ", outcome.label)
-        } else if self.listen.accepts.contains(outcome.label) {
+            format!("{label} {confidence:.2} is heard, but no word of the grammar is a label: ")
+        } else if self.listen.accepts.contains(label) {
             let threshold = self.listen.confidence_threshold;
-            format!("{} {:.2} is below Confidence-Threshold {threshold}: ", outcome.label, outcome.confidence)
+            format!("{label} {confidence:.2} is below Confidence-Threshold {threshold}: ")
         } else {
-            format!("{} {:.2} is not in the grammar: ", outcome.label, outcome.confidence)
+            format!("{label} {confidence:.2} is not in the grammar: ")
         };
         Completion { cause, reason: format!("{why}{}", outcome.reason), result: None }
     }

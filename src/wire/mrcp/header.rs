@@ -170,6 +170,7 @@ headers! {
     CacheControl "Cache-Control" Text On::REQUEST;
     LoggingTag "Logging-Tag" Text On::PARAMS;
     SetCookie "Set-Cookie" Text On::ALL;
+    SetCookie2 "Set-Cookie2" Text On::ALL; // Of the drafts only: UniMRCP's clients ask for it in GET-PARAMS.
     VendorSpecific "Vendor-Specific-Parameters" VendorParameters On::REQUEST.and(On::RESPONSE);
     ConfidenceThreshold "Confidence-Threshold" Fraction PARAM_AND_RESULT;
     SensitivityLevel "Sensitivity-Level" Fraction PARAM;

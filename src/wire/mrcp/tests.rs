@@ -248,6 +248,7 @@ fn every_header_is_found_by_its_name() {
 fn the_messages_of_the_rfc_are_read_and_written_again() {
     let mut count = 0;
     let mut paths: Vec<_> = std::fs::read_dir("tests/data/mrcp").unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "mrcp"));
     paths.sort();
     for path in paths {
         let bytes = std::fs::read(&path).unwrap();
@@ -320,14 +321,14 @@ proptest! {
 
     #[test]
     fn any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read([bytes.as_slice()]);
-        let _ = read([b"MRCP/2.0 300 ".as_slice(), &bytes]);
+        read([bytes.as_slice()]);
+        read([b"MRCP/2.0 300 ".as_slice(), &bytes]);
     }
 
     #[test]
     fn any_value_does_not_panic(text in "\\PC*") {
         for name in HeaderName::ALL {
-            let _ = name.kind().check(&text);
+            name.kind().check(&text).ok();
         }
         let quoted = quote(&text);
         prop_assert_eq!(unquote(&quoted), text.replace(char::is_control, " "));

@@ -1,0 +1,7 @@
+//! Conversations with a recognizer.
+#![allow(clippy::disallowed_methods, reason = "tests read fixtures and begin at some moment")]
+
+mod captures;
+mod model;
+mod page;
+mod pages;
