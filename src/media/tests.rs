@@ -427,6 +427,36 @@ fn wideband_loss_is_counted_in_samples_of_8_khz() {
     assert_eq!(sim.page.trim_end(), "0 0 m20 0");
 }
 
+#[cfg(feature = "opus")]
+#[test]
+fn opus_loss_is_missing_and_not_guessed() {
+    use audiopus::coder::Encoder;
+    use audiopus::{Application, Channels, SampleRate};
+
+    let encoder = Encoder::new(SampleRate::Hz48000, Channels::Mono, Application::Voip).unwrap();
+    let mut receiver = Receiver::new(Config::default(), Formats { sound: vec![(111, Codec::Opus)], ..formats() });
+    let start = Instant::now();
+    let mut sender = Sender::new(7, 1, 0);
+    let (mut sound, mut missing) = (0, Vec::new());
+    for n in 0..50u64 {
+        let tone: Vec<i16> = (0..960).map(|t| (8000.0 * (f64::from(t) * 0.13).sin()) as i16).collect();
+        let mut payload = [0; 1500];
+        let length = encoder.encode(&tone, &mut payload).unwrap();
+        let mut datagram = Vec::new();
+        sender.write(111, false, &payload[..length], 960, &mut datagram);
+        let now = start + Duration::from_millis(20 * n);
+        if n % 10 != 5 {
+            receiver.handle_datagram(now, peer(), &datagram);
+        }
+        receiver.poll(now, &mut |heard| match heard {
+            Heard::Frame(Frame::Sound(samples)) => sound += samples.len(),
+            Heard::Frame(Frame::Missing { samples }) => missing.push(samples),
+            Heard::Key(key) => panic!("{key}"),
+        });
+    }
+    assert_eq!((sound, missing), (45 * 160, vec![160; 5]));
+}
+
 #[test]
 fn a_key_is_told_once_and_sound_beside_it_goes_on() {
     // As mod_unimrcp sends it: packets every 10 ms, three at the end, sound between them.
