@@ -17,8 +17,8 @@ use crate::detect::Config;
 use crate::detect::belief::{CLASSES, Posteriors};
 use crate::detect::features::{FEATURES, Features};
 
-/// The built-in model; empty in a build that has none.
-const BUILT_IN: &[u8] = &[];
+/// The built-in model.
+const BUILT_IN: &[u8] = include_bytes!("../../models/answer.onnx");
 /// Where ONNX Runtime's library is looked for.
 const PLACES: [&str; 5] =
     ["/usr/lib", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/onnxruntime/lib"];
