@@ -41,7 +41,7 @@ const MUSIC_SURE: f32 = 0.8;
 const MUSIC_MS: u64 = 3_000;
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
-const BEEP_SURE: (f32, f32) = (0.40, 0.60);
+const BEEP_SURE: (f32, f32) = (0.50, 0.75);
 /// Beeps up to this length may be pips of one beep: they wait for another one.
 const PIP_MS: u64 = 180;
 const PIP_WAIT_MS: u64 = 95;
