@@ -4,6 +4,14 @@
 //! ([`Endpoint::handle_datagram`], [`Endpoint::handle_message`], [`Endpoint::handle_timeout`], ..) or a command
 //! ([`Endpoint::accept`], ..), then take [`Endpoint::poll_output`] until it is empty, then sleep until
 //! [`Endpoint::poll_timeout`].
+//!
+//! - Only what a call answers is remembered in a transaction. All other requests (OPTIONS, and whatever is refused
+//!   before it reaches a call) are answered statelessly, RFC 3261 section 8.2.7: a flood of them takes no memory.
+//! - A lost connection ends no call; the shell tells of it ([`Endpoint::handle_disconnect`]), and what is sent from then
+//!   on says that a new connection is needed.
+//! - Names are not looked up. A request of ours goes to the address in the route or the Contact, and where that is a
+//!   name or missing (FreeSWITCH sends no Contact) to where the client's requests come from.
+//! - A 2xx to a re-INVITE waits until the 2xx before it is acknowledged: till then a re-INVITE gets 491.
 
 mod call;
 mod client;

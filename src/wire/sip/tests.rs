@@ -251,6 +251,13 @@ fn a_stream_of_messages_and_pings() {
 }
 
 #[test]
+fn a_stream_goes_on_after_text_that_is_not_utf_8() {
+    let all = stream([&b"BYE sip:a SIP/2.0\r\nSubject: \xff\r\nl: 1\r\n\r\nxBYE sip:a SIP/2.0\r\nl: 0\r\n\r\n"[..]]);
+    let [Ok(Received::Malformed(malformed)), Ok(Received::Message(_))] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!((malformed.error.position, malformed.method.as_ref()), (28, Some(&Method::Bye)));
+}
+
+#[test]
 fn a_stream_without_a_readable_end_breaks() {
     let long = format!("INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/TCP h\r\nX: {}", "x".repeat(2000));
     for (bytes, error) in [
@@ -296,7 +303,6 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
 
 /// Reads every typed field: none may panic.
 fn read_all(headers: &Headers) {
-    let Headers { .. } = headers;
     drop((headers.vias(), headers.top_via(), headers.from(), headers.to(), headers.cseq(), headers.contacts()));
     drop((headers.routes(), headers.record_routes(), headers.content_type(), headers.accept(), headers.retry_after()));
     drop((

@@ -1,7 +1,7 @@
 //! Calls from INVITE to BYE, and what gets lost on the way.
 
 use crate::session::sip::tests::{Scene, check, message};
-use crate::session::sip::{Config, Output, Transport};
+use crate::session::sip::{Config, Output, Peer, Transport};
 use crate::wire::sip::{HeaderName, Message};
 
 #[test]
@@ -60,7 +60,6 @@ fn an_offer_tells_who_calls_for_the_logs() {
     else {
         panic!()
     };
-    use crate::session::sip::Peer;
     assert_eq!((call_id.as_str(), transport), ("call-1", Transport::Udp));
     assert_eq!((from.as_str(), to.as_str()), ("<sip:192.0.2.9:5090>;tag=c", "<sip:192.0.2.1:8060>"));
 }
@@ -150,7 +149,7 @@ fn a_refusal_is_repeated_until_ack() {
 }
 
 #[test]
-fn a_refusal_without_ack_is_given_up() {
+fn over_tcp_a_refusal_without_ack_is_given_up() {
     let scene = check(
         "0.000 > INVITE 1 tcp=1
          0.000 < 100 1 INVITE @tcp1
@@ -161,6 +160,43 @@ fn a_refusal_without_ack_is_given_up() {
          32.000 . wait",
     );
     assert_eq!(scene.endpoint.transactions.len(), 0);
+}
+
+#[test]
+fn over_udp_a_refusal_without_ack_is_repeated_and_given_up() {
+    let scene = check(
+        "0.000 > INVITE 1
+         0.000 < 100 1 INVITE
+         0.000 ! offer sdp
+         0.000 . refuse 486
+         0.000 < 486 1 INVITE
+         0.000 ! ended Refused
+         0.500 < 486 1 INVITE
+         1.500 < 486 1 INVITE
+         3.500 < 486 1 INVITE
+         7.500 < 486 1 INVITE
+         11.500 < 486 1 INVITE
+         15.500 < 486 1 INVITE
+         19.500 < 486 1 INVITE
+         23.500 < 486 1 INVITE
+         27.500 < 486 1 INVITE
+         31.500 < 486 1 INVITE
+         40.000 . wait",
+    );
+    assert_eq!(scene.endpoint.transactions.len(), 0);
+}
+
+#[test]
+fn a_stall_makes_no_burst() {
+    let mut scene = Scene::new(Config::default());
+    for line in ["0.000 > INVITE 1", "0.000 . accept"] {
+        scene.perform(line);
+    }
+    scene.page.clear();
+    scene.now += std::time::Duration::from_secs(20);
+    scene.endpoint.handle_timeout(scene.now);
+    scene.drain();
+    assert_eq!(scene.page, ["20.000 < 200 1 INVITE"]);
 }
 
 #[test]
