@@ -9,10 +9,8 @@ pub(super) fn event(what: &What) -> String {
     match what {
         What::Inviting { uri } => format!("INVITE {uri}"),
         What::Provisional { status, reason } => format!("{status} {reason}"),
-        What::Answered { mrcp, channel, rtp, codec } => {
-            format!("200 OK: {codec} to {rtp}, MRCP at {mrcp}, channel {channel}")
-        }
-        What::Connected => "MRCP connection open".to_owned(),
+        What::Answered { mrcp, rtp, codec } => format!("200 OK: {codec} to {rtp}, MRCP to {mrcp}"),
+        What::Connected { channel } => format!("MRCP connection open, channel {channel}"),
         What::Requested { request_id, grammar } => format!("RECOGNIZE {request_id} {grammar}"),
         What::Queued => "PENDING: queued behind another request".to_owned(),
         What::Listening => "IN-PROGRESS: sending sound".to_owned(),

@@ -165,18 +165,13 @@ impl Call {
 
         let opened = async {
             let settled = sdp::settle(&answer, &target.codecs)?;
-            tell(What::Answered {
-                mrcp: settled.mrcp,
-                channel: settled.channel.clone(),
-                rtp: settled.rtp,
-                codec: settled.codec,
-            });
+            tell(What::Answered { mrcp: settled.mrcp, rtp: settled.rtp, codec: settled.codec });
             let channel = ChannelIdentifier::parse(&settled.channel)
                 .ok_or_else(|| CallError::BadAnswer(format!("\"{}\" is no channel identifier", settled.channel)))?;
             rtp.connect(settled.rtp).await.map_err(|source| CallError::Socket { doing, source })?;
             let connecting = Instant::now();
             let connection = Connection::open(settled.mrcp).await?;
-            tell(What::Connected);
+            tell(What::Connected { channel: settled.channel.clone() });
             Ok((settled, channel, connection, connecting.elapsed()))
         };
         let opened = tokio::select! {

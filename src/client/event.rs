@@ -37,15 +37,16 @@ pub enum What {
     Answered {
         /// Where the MRCP connection goes.
         mrcp: SocketAddr,
-        /// The channel identifier.
-        channel: String,
         /// Where the sound goes.
         rtp: SocketAddr,
         /// The codec of the sound.
         codec: Codec,
     },
     /// The MRCP connection is open.
-    Connected,
+    Connected {
+        /// The channel identifier.
+        channel: String,
+    },
     /// RECOGNIZE was sent.
     Requested {
         /// Its request identifier.

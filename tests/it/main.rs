@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod call;
 mod client;
 mod config;
 mod replay;
