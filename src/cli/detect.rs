@@ -10,11 +10,10 @@ use serde::Serialize;
 
 use crate::audio::wav::{self, Channels};
 use crate::audio::{Frame, SAMPLE_RATE, SampleTime};
-use crate::detect::{Config, Detector, Event, Goal, Listen, Model, Outcome, Plans, advance};
-use crate::grammar::{Body, Grammar, Store, resolve};
+use crate::detect::{Config, Detector, Event, Listen, Model, Outcome, Plans, advance};
+use crate::grammar::{Body, Store, resolve};
+use crate::session;
 
-/// Recognition-Timeout where the end of a greeting is waited for, in milliseconds.
-const GREETING_TIMEOUT_MS: u64 = 120_000;
 /// Samples given to the detector at once: 100 ms.
 const PIECE: usize = 800;
 /// After a recording's end nothing arrives any more. No timer lasts longer, in seconds.
@@ -89,16 +88,14 @@ fn listening(arguments: &Arguments) -> anyhow::Result<Listen> {
     let body =
         Body { media_type: "text/uri-list", boundary: None, content_id: None, bytes: arguments.grammar.as_bytes() };
     let resolved = resolve(&body, &Store::new(0)).map_err(|error| anyhow!("{error}"))?;
-    let [active] = resolved.active.as_slice() else { bail!("--grammar: one URI, please") };
-    let grammar: &Grammar = &active.grammar;
-    let mut listen = Listen { goal: grammar.goal, accepts: grammar.accepts(), ..Listen::default() };
-    if grammar.goal != Goal::Answer {
-        listen.recognition_timeout_ms = Some(GREETING_TIMEOUT_MS);
+    if resolved.active.len() != 1 {
+        bail!("--grammar: one URI, please");
     }
-    let settings = grammar.settings;
-    listen.confidence_threshold = settings.confidence_threshold.unwrap_or(listen.confidence_threshold);
-    let dial = arguments.speed_vs_accuracy.or(settings.speed_vs_accuracy);
-    listen.speed_vs_accuracy = dial.unwrap_or(listen.speed_vs_accuracy);
+    // As a RECOGNIZE that says nothing else, so that a recording is decided as a call is.
+    let mut listen = session::Config::default().listening(resolved.active);
+    if let Some(dial) = arguments.speed_vs_accuracy {
+        listen.speed_vs_accuracy = dial;
+    }
     Ok(listen)
 }
 

@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::grammar::Format;
-use crate::wire::mrcp::MAX_MILLISECONDS;
+use crate::detect::Listen;
+use crate::grammar::{Active, Format};
+use crate::session::ConnectionId;
+use crate::session::mrcp::params::Params;
+use crate::session::mrcp::recognition::Recognition;
+use crate::wire::mrcp::{MAX_MILLISECONDS, RequestId};
 
 /// Settings of the recognizer. A header of a request goes before a parameter of its grammar, that before SET-PARAMS, and
 /// that before these.
@@ -48,7 +52,7 @@ impl Default for Config {
         Self {
             no_input_timeout_ms: 5_000,
             recognition_timeout_ms: 10_000,
-            message_timeout_ms: 60_000,
+            message_timeout_ms: 120_000,
             speech_complete_timeout_ms: 0,
             confidence_threshold: 0.5,
             sensitivity_level: 0.5,
@@ -66,6 +70,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What a RECOGNIZE without further headers asks of detection: recordings are to be decided as calls are.
+    #[must_use]
+    pub fn listening(&self, grammars: Vec<Active>) -> Listen {
+        let nothing = Params::default();
+        let from = (RequestId(0), ConnectionId(0));
+        Recognition::new(from, &nothing, &nothing, grammars, self)
+            .expect("only headers can be refused, and there are none")
+            .listen
+    }
+
     /// Tells the first setting out of its range.
     ///
     /// # Errors
@@ -106,5 +120,25 @@ impl Config {
             Some((key, _)) => Err((key, "it must be at least 1".to_owned())),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let wrong = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.validate().unwrap_err().0
+        };
+        assert_eq!(wrong(|config| config.confidence_threshold = 1.1), "confidence_threshold");
+        assert_eq!(wrong(|config| config.sensitivity_level = f32::NAN), "sensitivity_level");
+        assert_eq!(wrong(|config| config.no_input_timeout_ms = 86_400_001), "no_input_timeout_ms");
+        assert_eq!(wrong(|config| config.hotword_min_duration_ms = 60_001), "hotword_min_duration_ms");
+        assert_eq!(wrong(|config| config.n_best_list_length = 0), "n_best_list_length");
     }
 }

@@ -235,7 +235,7 @@ fn listening(listen: &Listen) -> String {
         Goal::Voicemail => "voicemail",
     }
     .to_owned();
-    let recognition = if listen.goal == Goal::Answer { 10_000 } else { 60_000 };
+    let recognition = if listen.goal == Goal::Answer { 10_000 } else { 120_000 };
     let mut differs = |what: &str, value: String, plain: &str| {
         if value != plain {
             text.push_str(&format!(" {what}={value}"));
