@@ -29,7 +29,11 @@ impl Server {
         let engine = Arc::new(Engine::start(&config.engine()).context("starting the media workers")?);
         let net = net::start(config.net(), Arc::clone(&engine)).await?;
         let running = Running { net, engine };
-        tracing::info!(sip = ?running.sip(), mrcp = %running.mrcp(), backend = %running.engine.backend(), "{}", running.ready());
+        let sip = running.sip().iter().flat_map(SipAddress::sockets).collect::<Vec<_>>();
+        let spoken = sip.iter().map(|(transport, address)| format!("sip {transport} {address}, ")).collect::<String>();
+        let sip = sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>().join(",");
+        let (mrcp, backend) = (running.mrcp(), running.engine.backend());
+        tracing::info!(sip, %mrcp, %backend, "answerd is ready: {spoken}mrcp tcp {mrcp}");
         Ok(running)
     }
 }
@@ -56,17 +60,5 @@ impl Running {
     /// Takes no new calls, lets recognitions finish until the configured limit, ends all calls, and stops.
     pub async fn shutdown(self) {
         self.net.shutdown().await;
-    }
-
-    /// What listens where, in one line.
-    fn ready(&self) -> String {
-        let mut ready = "answerd is ready:".to_owned();
-        for listener in self.sip() {
-            for (transport, _) in [("udp", listener.udp), ("tcp", listener.tcp)].iter().filter(|(_, bound)| *bound) {
-                ready.push_str(&format!(" sip {transport} {},", listener.address));
-            }
-        }
-        ready.push_str(&format!(" mrcp tcp {}", self.mrcp()));
-        ready
     }
 }

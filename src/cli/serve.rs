@@ -15,6 +15,15 @@ pub(super) struct Arguments {
     /// Settings; without it, the defaults. ANSWERD_SECTION_KEY variables override both.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The form of log lines, over the settings.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 /// Settings that can't be obeyed (`EX_CONFIG` of sysexits.h).
@@ -28,7 +37,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
     };
-    ops::init(&config.log)?;
+    let format = match arguments.log_format {
+        Some(LogFormat::Text) => ops::Format::Text,
+        Some(LogFormat::Json) => ops::Format::Json,
+        None => config.log.format,
+    };
+    ops::init(&ops::Config { format, ..config.log.clone() })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting tokio")?;
     runtime.block_on(serve(config))
 }

@@ -68,6 +68,9 @@ pub(super) struct Worker {
 /// Datagrams taken from one stream in one tick: a flood costs its own stream, not the others.
 const MAX_DATAGRAMS: usize = 64;
 
+/// Sockets that one look tells of.
+const EVENTS: usize = 1_024;
+
 /// No RTP packet on a common link is longer; a longer one is cut and refused by the receiver.
 const MAX_DATAGRAM_BYTES: usize = 2_048;
 
@@ -90,7 +93,7 @@ impl Worker {
 
     /// Works until the engine and all its streams are gone.
     pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(1_024);
+        let mut events = Events::with_capacity(EVENTS);
         let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
         let mut next_tick = Instant::now();
         loop {
@@ -111,17 +114,28 @@ impl Worker {
             }
             // Late ticks are not made up for: one step takes all the sound that has come.
             next_tick = now + self.tick;
-            if let Err(error) = self.poll.poll(&mut events, Some(Duration::ZERO))
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                tracing::error!(%error, "polling RTP sockets");
+            self.find_readable(&mut events);
+            self.step(now, &mut buffer);
+        }
+    }
+
+    /// Marks the streams whose sockets have something. Each is told once, until it was read empty.
+    fn find_readable(&mut self, events: &mut Events) {
+        loop {
+            if let Err(error) = self.poll.poll(events, Some(Duration::ZERO)) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!(%error, "polling RTP sockets");
+                }
+                return;
             }
-            for event in &events {
+            for event in &*events {
                 if let Some(stream) = self.streams.get_mut(&(event.token().0 as u64)) {
                     stream.readable = true;
                 }
             }
-            self.step(now, &mut buffer);
+            if events.iter().count() < EVENTS {
+                return;
+            }
         }
     }
 

@@ -256,9 +256,9 @@ impl Calls {
         }
         let Call { call_id, .. } = self.calls.remove(&call)?;
         match stopped {
-            Stopped::Ended | Stopped::Drained => tracing::debug!(call_id, "the server stops: the call is ended"),
-            Stopped::NoConnection => tracing::info!(call_id, "no MRCP connection for too long: the call is ended"),
-            Stopped::Panicked => tracing::error!(call_id, "the call's driver panicked: the call is ended"),
+            Stopped::Ended | Stopped::Drained => tracing::info!(call_id, "call ended: the server stops"),
+            Stopped::NoConnection => tracing::warn!(call_id, "call ended: no MRCP connection for too long"),
+            Stopped::Panicked => tracing::error!(call_id, "call ended: its driver panicked"),
         }
         Some(call)
     }

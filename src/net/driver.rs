@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::detect::Event as Heard;
+use crate::audio::SampleTime;
+use crate::detect::{Event as Heard, Outcome};
 use crate::engine::{ListenerId, Permit, Stream, StreamEvent};
 use crate::media;
 use crate::net::mrcp::Connection;
@@ -291,18 +292,7 @@ impl Driver {
                 let Some(channel) = known.map(|channel| channel.identifier.clone()) else { return };
                 if let Heard::Concluded(outcome) = &event {
                     self.listening.remove(&channel);
-                    let since = outcome.timeline.started;
-                    tracing::info!(
-                        %channel,
-                        label = %outcome.label,
-                        confidence = outcome.confidence,
-                        decided_ms = outcome.timeline.decided_at.ms_since(since),
-                        end = ?outcome.end,
-                        method = outcome.method.as_str(),
-                        reason = outcome.reason,
-                        received = ?received,
-                        "recognized"
-                    );
+                    summarize(&channel, self.session.call_uuid(), outcome, &received);
                 }
                 self.session.handle_detect(now, &channel, generation, event);
             }
@@ -326,6 +316,26 @@ impl Driver {
             }
         }
     }
+}
+
+/// The one line that a recognition leaves in the log.
+fn summarize(channel: &ChannelIdentifier, call_uuid: Option<&str>, outcome: &Outcome, received: &media::Stats) {
+    tracing::info!(
+        %channel,
+        call_uuid,
+        label = %outcome.label,
+        confidence = format_args!("{:.2}", outcome.confidence),
+        decided_ms = outcome.timeline.decided_at.ms_since(outcome.timeline.started),
+        end = ?outcome.end,
+        method = outcome.method.as_str(),
+        reason = outcome.reason,
+        received = received.received,
+        lost = received.lost,
+        late = received.late,
+        missing_ms = SampleTime(received.missing).ms_since(SampleTime(0)),
+        jitter_ms = format_args!("{:.1}", received.jitter_ms),
+        "recognized"
+    );
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -56,6 +56,17 @@ pub struct SipAddress {
     pub tcp: bool,
 }
 
+impl SipAddress {
+    /// Each of its sockets: the transport's name and the address.
+    pub fn sockets(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> + use<> {
+        let address = self.address;
+        [("udp", self.udp), ("tcp", self.tcp)]
+            .into_iter()
+            .filter(|(_, bound)| *bound)
+            .map(move |(name, _)| (name, address))
+    }
+}
+
 /// The shell at work. Dropped, it stops at once; [`Running::shutdown`] lets calls finish.
 #[derive(Debug)]
 pub struct Running {

@@ -1,6 +1,7 @@
 //! The server on loopback: whole calls, and clients that misbehave. Ports are free ones, waits are bounded.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use answerd::config::Config;
@@ -239,6 +240,12 @@ fn tone(hz: f64, seconds: f64) -> Vec<i16> {
     samples.map(|n| (8000.0 * (f64::from(n) * hz * std::f64::consts::TAU / 8000.0).sin()) as i16).collect()
 }
 
+/// Special information tone of ITU-T E.180, twice: 950, 1400 and 1800 Hz, then silence.
+fn special_information() -> Vec<i16> {
+    let once = [(950.0, 0.33), (1400.0, 0.33), (1800.0, 0.33), (0.0, 1.0)];
+    once.repeat(2).into_iter().flat_map(|(hz, seconds)| tone(hz, seconds)).collect()
+}
+
 /// Waits until the server holds so many calls.
 async fn until_calls(server: &Running, calls: usize) {
     let reached = async {
@@ -255,15 +262,7 @@ async fn a_dead_number_is_told_by_its_tones() {
     let mut call = Call::open(&server).await;
     let mut control = Control::connect(&call).await;
     control.recognize(&call, 1, "").await;
-    // Special information tone of ITU-T E.180: 950, 1400 and 1800 Hz, then silence.
-    let mut sound = Vec::new();
-    for _ in 0..2 {
-        for hz in [950.0, 1400.0, 1800.0] {
-            sound.extend(tone(hz, 0.33));
-        }
-        sound.extend(tone(0.0, 1.0));
-    }
-    let playing = tokio::spawn(async move { play(call.audio, &sound).await });
+    let playing = tokio::spawn(async move { play(call.audio, &special_information()).await });
     let (cause, body) = control.complete().await;
     assert_eq!(cause, "000 success", "{body}");
     assert!(body.contains("sit"), "{body}");
@@ -271,6 +270,57 @@ async fn a_dead_number_is_told_by_its_tones() {
     call.bye().await;
     until_calls(&server, 0).await;
     server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_calls_at_once_are_each_told_their_own() {
+    let server = Arc::new(start("ENGINE_WORKERS=2").await);
+    let calls = (0..50).map(|number| {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            let mut call = Call::open(&server).await;
+            let mut control = Control::connect(&call).await;
+            control.recognize(&call, 1, "No-Input-Timeout: 1000\r\n").await;
+            let audio = call.audio;
+            // Every other one hears nothing.
+            let playing = tokio::spawn(async move {
+                let sound = if number % 2 == 0 { special_information() } else { tone(0.0, 2.0) };
+                play(audio, &sound).await;
+            });
+            let (cause, body) = control.complete().await;
+            playing.abort();
+            call.bye().await;
+            (number, cause, body.contains("sit"))
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let (number, cause, sit) = call.await.unwrap();
+        let expected = if number % 2 == 0 { ("000 success", true) } else { ("002 no-input-timeout", false) };
+        assert_eq!((cause.as_str(), sit), expected, "call {number}");
+    }
+    until_calls(&server, 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_connection_and_nothing_else() {
+    let server = start("").await;
+    let mut call = Call::open(&server).await;
+    let mut deaf = Control::connect(&call).await;
+    let all = (1..).map(|id| request(&call.channel, id, "GET-PARAMS", "", ""));
+    // What the sockets' buffers on both sides may take is far less.
+    let mut written = 0;
+    for text in all.take_while(|_| written < 256 << 20) {
+        match timeout(PATIENCE, deaf.stream.write_all(text.as_bytes())).await {
+            Ok(Ok(())) => written += text.len(),
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    assert!(written < 256 << 20);
+    let mut control = Control::connect(&call).await;
+    control.recognize(&call, 100_000_000, "No-Input-Timeout: 50\r\n").await;
+    assert_eq!(control.complete().await.0, "002 no-input-timeout");
+    call.bye().await;
+    until_calls(&server, 0).await;
 }
 
 #[tokio::test]
