@@ -36,7 +36,7 @@ const STEADY_SHARE: f32 = 0.85;
 /// How far the peaks of a steady tone move from hop to hop, in hertz. Two tones too near to be told apart beat, and their
 /// common peak moves more.
 const STEADY_HZ: f32 = 5.0;
-const BEATING_HZ: f32 = 25.0;
+const BEATING_HZ: f32 = 40.0;
 /// Hops of a run that make a beating tone steady.
 const BEATING_HOPS: u32 = 12;
 /// Share of a burst's hops that, being steady, make it a tone and not speech; and the hops it is judged from.

@@ -20,9 +20,9 @@ const FAINTEST_DB: f32 = -50.0;
 /// Off is this much fainter than the tone.
 const FALL_DB: f32 = 10.0;
 /// How far the strongest peak may move within one tone; two tones 40 Hz apart pull it to and fro.
-const WANDER_HZ: f32 = 45.0;
+const WANDER_HZ: f32 = 80.0;
 /// The same for two tones that can be told apart: they swap places as the strongest.
-const PAIR_HZ: f32 = 160.0;
+const PAIR_HZ: f32 = 200.0;
 /// Spread of the level within a tone, in dB: two near tones beat, notes and vowels swell and fade.
 const UNSTEADY_DB: f32 = 4.0;
 /// Hops that are neither a tone nor off before the chain breaks.
@@ -56,6 +56,8 @@ pub(super) struct Progress {
     pub(super) hz: f32,
     /// Whole cycles heard: 1 for a first ring.
     pub(super) cycles: u32,
+    /// Loudest level of the last tone in dB.
+    pub(super) level_db: f32,
 }
 
 /// One stretch of tone, or of silence after it.
@@ -84,8 +86,11 @@ pub(super) struct CallProgress {
     hops: u32,
     /// Hops that needed two peaks to be a tone.
     paired: u32,
+    /// Levels after the edge: count, sum, sum of squares, loudest.
+    levels: f32,
     sum_db: f32,
     sum_db2: f32,
+    loudest_db: f32,
     low_hz: f32,
     high_hz: f32,
     heard: bool,
@@ -105,9 +110,10 @@ impl CallProgress {
             return None;
         }
         let first = !std::mem::replace(&mut self.heard, true);
-        let tone = is_tone(hop);
-        let mean_db = if self.hops > 0 { self.sum_db / self.hops as f32 } else { 0.0 };
-        let silent = hop.level_db < FAINTEST_DB || hop.level_db < mean_db - FALL_DB;
+        let fallen = !self.phases.is_empty() && hop.level_db < self.loudest_db - FALL_DB;
+        // The last of a tone in the window is pure, too, but it has ended.
+        let tone = is_tone(hop) && !fallen;
+        let silent = hop.level_db < FAINTEST_DB || fallen;
         let begun = SampleTime(hop.end.0.saturating_sub(HOP as u64));
         match self.phases.back().copied() {
             None if tone => self.begin(hop, begun, first),
@@ -115,11 +121,12 @@ impl CallProgress {
             Some(phase) if phase.tone && tone => {
                 self.dirt = 0;
                 self.extend(hop);
-                let spread = (self.sum_db2 / self.hops as f32 - mean_db * mean_db).max(0.0).sqrt();
+                let mean_db = self.sum_db / self.levels.max(1.0);
+                let spread = (self.sum_db2 / self.levels.max(1.0) - mean_db * mean_db).max(0.0).sqrt();
                 let wander = self.high_hz - self.low_hz;
                 let pair = self.paired * 2 > self.hops;
                 if phase.ms() > LONGEST_MS
-                    || (self.hops > 10 && spread > UNSTEADY_DB)
+                    || (self.levels > 8.0 && spread > UNSTEADY_DB)
                     || wander > if pair { PAIR_HZ } else { WANDER_HZ }
                 {
                     self.reset();
@@ -168,7 +175,8 @@ impl CallProgress {
             self.phases.drain(..2);
         }
         (self.hops, self.paired) = (0, 0);
-        (self.sum_db, self.sum_db2) = (0.0, 0.0);
+        (self.levels, self.sum_db, self.sum_db2) = (0.0, 0.0, 0.0);
+        self.loudest_db = hop.level_db;
         (self.low_hz, self.high_hz) = (f32::MAX, f32::MIN);
         self.phases.push_back(Phase { tone: true, on, off: hop.end, hz: hop.peaks[0].hz, cut });
         self.extend(hop);
@@ -180,14 +188,12 @@ impl CallProgress {
         }
         self.hops += 1;
         self.paired += u32::from(hop.peaks[0].share < SHARE);
+        self.loudest_db = self.loudest_db.max(hop.level_db);
         // The first hops hold the edge.
-        if self.hops > 3 || self.hops == 1 {
+        if self.hops > 3 {
+            self.levels += 1.0;
             self.sum_db += hop.level_db;
             self.sum_db2 += hop.level_db * hop.level_db;
-        } else {
-            let mean = self.sum_db / (self.hops - 1) as f32;
-            self.sum_db += hop.level_db.max(mean);
-            self.sum_db2 += hop.level_db.max(mean).powi(2);
         }
         self.low_hz = self.low_hz.min(hop.peaks[0].hz);
         self.high_hz = self.high_hz.max(hop.peaks[0].hz);
@@ -205,6 +211,7 @@ impl CallProgress {
 
     fn judge(&mut self) -> Option<Progress> {
         let found = busy(self.phases.make_contiguous()).or_else(|| ring(self.phases.make_contiguous()))?;
+        let found = Progress { level_db: self.loudest_db, ..found };
         if self.told == Some(found.ringing) && found.cycles < 2 {
             return None;
         }
@@ -247,6 +254,7 @@ fn busy(phases: &[Phase]) -> Option<Progress> {
         off_ms: next_silence.ms(),
         hz: next_tone.hz,
         cycles: 2,
+        level_db: 0.0,
     })
 }
 
@@ -259,6 +267,7 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
         off_ms: silence.ms(),
         hz: on.hz,
         cycles,
+        level_db: 0.0,
     };
     match phases {
         [.., first, gap, second, silence]
@@ -278,6 +287,18 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
                 && silence.ms() >= LEAST_MS =>
         {
             Some(told(first, second.ms(), gap, 2))
+        }
+        // Some lines ring in short tones without the long silence.
+        [.., first, gap, second, next_gap, third, silence]
+            if !silence.tone
+                && silence.ms() >= LEAST_MS
+                && [second, third].iter().all(|tone| RING_PAIR_MS.contains(&tone.ms()))
+                && [gap, next_gap].iter().all(|gap| RING_PAIR_GAP_MS.contains(&gap.ms()))
+                && alike(second.ms(), third.ms())
+                && (first.cut || alike(first.ms(), second.ms()))
+                && next_gap.ms() * 10 < third.ms() * 7 =>
+        {
+            Some(told(first, third.ms(), next_gap, 2))
         }
         [.., tone, silence]
             if !silence.tone && !tone.cut && RING_MS.contains(&tone.ms()) && silence.ms() >= RING_SILENCE_MS =>

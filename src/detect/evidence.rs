@@ -106,7 +106,7 @@ impl Senses {
             Surroundings { speech_db: cadence.speech_on.map(|_| cadence.peak_db), floor_db: self.activity.floor_db() };
         let beeps = ended.iter().filter_map(|tone| self.beeps.push(tone, around)).collect();
         let sit = self.triplet.push(&ended, tracks);
-        let fax = self.machine.push(hop, &ended, tracks);
+        let fax = self.machine.push(hop, &ended);
         let progress = self.progress.push(hop);
         let tone = tracks
             .iter()

@@ -1,14 +1,16 @@
 //! Fax machines and modems: calling tone, answer tone, and the flags that begin a V.21 message.
 
 use crate::audio::SampleTime;
-use crate::detect::spectrum::{BIN_HZ, Hop};
-use crate::detect::tones::{Tone, Track};
+use crate::detect::spectrum::{BIN_HZ, HOP, Hop};
+use crate::detect::tones::Tone;
 
 /// The answer tone (ITU-T V.25, and with 15 Hz AM V.8): 2100 Hz +-15, 2.6 to 4.0 s; Bell 103 answers with 2225 Hz.
 const ANSWER_HZ: [f32; 2] = [2_100.0, 2_225.0];
 const ANSWER_TOLERANCE_HZ: f32 = 25.0;
-/// The answer tone is sure after this long: no beep at these frequencies lasts so long.
-const ANSWER_MS: u64 = 900;
+/// The answer tone is sure after so many hops of it: no beep at these frequencies lasts so long.
+const ANSWER_HOPS: u32 = 85;
+/// Hops without it that break it off: loss may hide it for a moment.
+const ANSWER_GAP: u32 = 10;
 /// The calling tone (ITU-T T.30): 1100 Hz +-38, 0.5 s +-15 %, then 3 s of silence.
 const CALLING_HZ: std::ops::Range<f32> = 1_055.0..1_145.0;
 const CALLING_MS: std::ops::Range<u64> = 415..590;
@@ -21,6 +23,8 @@ const FLAGS_SHARE: f32 = 0.85;
 const FLAGS_HOPS: u32 = 60;
 /// Spread of the strongest peak over the flags, in hertz: a single tone has none.
 const FLAGS_SPREAD_HZ: f32 = 30.0;
+/// Fainter sound is nothing, in dB.
+const FAINTEST_DB: f32 = -50.0;
 /// Share of the energy that a tone holds at least.
 const SHARE: f32 = 0.5;
 
@@ -36,8 +40,8 @@ pub(super) enum Fax {
     },
     /// The calling tone, once: a beep sounds alike, and what came before tells them apart.
     CallingOnce {
-        /// Its first sample.
-        on: SampleTime,
+        /// Its level in dB.
+        level_db: f32,
     },
     /// The calling tone, repeated at its cycle.
     Calling {
@@ -54,7 +58,10 @@ pub(super) enum Fax {
 /// Follows one stream.
 #[derive(Debug, Default)]
 pub(super) struct Machine {
-    answered: bool,
+    /// Hops of the answer tone, hops since its last one, the sum of its frequencies.
+    answer: u32,
+    answer_gap: u32,
+    answer_hz: f32,
     calling: Option<SampleTime>,
     flags: u32,
     sum_hz: f32,
@@ -63,19 +70,9 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Takes what one hop shows.
-    pub(super) fn push(&mut self, hop: &Hop, ended: &[Tone], tracks: &[Track]) -> Option<Fax> {
-        let answer = tracks.iter().find(|track| {
-            ANSWER_HZ.iter().any(|nominal| (track.hz() - nominal).abs() < ANSWER_TOLERANCE_HZ)
-                && track.share() > SHARE
-                && track.ms() >= ANSWER_MS
-        });
-        match answer {
-            Some(track) if !self.answered => {
-                self.answered = true;
-                return Some(Fax::Answer { on: track.first, hz: track.hz() });
-            }
-            Some(_) => {}
-            None => self.answered = false,
+    pub(super) fn push(&mut self, hop: &Hop, ended: &[Tone]) -> Option<Fax> {
+        if let Some(answer) = self.follow_answer(hop) {
+            return Some(answer);
         }
         for tone in ended {
             let fits = CALLING_HZ.contains(&tone.hz)
@@ -86,11 +83,33 @@ impl Machine {
                 let before = self.calling.replace(tone.on);
                 return Some(match before {
                     Some(on) if CALLING_CYCLE_MS.contains(&tone.on.ms_since(on)) => Fax::Calling { on },
-                    _ => Fax::CallingOnce { on: tone.on },
+                    _ => Fax::CallingOnce { level_db: tone.level_db },
                 });
             }
         }
         self.follow_flags(hop)
+    }
+
+    fn follow_answer(&mut self, hop: &Hop) -> Option<Fax> {
+        if hop.tainted {
+            return None;
+        }
+        let peak = hop.peaks[0];
+        let near = ANSWER_HZ.iter().any(|nominal| (peak.hz - nominal).abs() < ANSWER_TOLERANCE_HZ);
+        if !near || peak.share < SHARE || peak.level_db < FAINTEST_DB {
+            self.answer_gap += 1;
+            if self.answer_gap > ANSWER_GAP {
+                (self.answer, self.answer_hz) = (0, 0.0);
+            }
+            return None;
+        }
+        self.answer_gap = 0;
+        self.answer += 1;
+        self.answer_hz += peak.hz;
+        (self.answer == ANSWER_HOPS).then(|| Fax::Answer {
+            on: SampleTime(hop.end.0.saturating_sub(u64::from(ANSWER_HOPS) * HOP as u64)),
+            hz: self.answer_hz / ANSWER_HOPS as f32,
+        })
     }
 
     fn follow_flags(&mut self, hop: &Hop) -> Option<Fax> {
@@ -100,7 +119,7 @@ impl Machine {
         let (low, high) = ((FLAGS_HZ.0 / BIN_HZ) as usize, (FLAGS_HZ.1 / BIN_HZ) as usize);
         let all: f32 = hop.power.iter().sum();
         let band: f32 = hop.power[low..=high].iter().sum();
-        if hop.level_db < -50.0 || band < FLAGS_SHARE * all {
+        if hop.level_db < FAINTEST_DB || band < FLAGS_SHARE * all {
             (self.flags, self.sum_hz, self.sum_hz2) = (0, 0.0, 0.0);
             return None;
         }
@@ -111,6 +130,6 @@ impl Machine {
         let count = self.flags as f32;
         let spread = (self.sum_hz2 / count - (self.sum_hz / count).powi(2)).max(0.0).sqrt();
         (self.flags == FLAGS_HOPS && spread > FLAGS_SPREAD_HZ)
-            .then(|| Fax::Flags { on: SampleTime(hop.end.0.saturating_sub(u64::from(FLAGS_HOPS) * 80)) })
+            .then(|| Fax::Flags { on: SampleTime(hop.end.0.saturating_sub(u64::from(FLAGS_HOPS) * HOP as u64)) })
     }
 }

@@ -12,8 +12,8 @@ use crate::detect::fax::Fax;
 use crate::detect::{Alternative, Beep, Config, End, Event, Goal, InputType, Label, Listen, Method, Outcome, Timeline};
 
 /// Level that sound must reach to be input, in dB: at Sensitivity-Level 0.0, and how much lower at 1.0.
-const INPUT_DB: f32 = -34.0;
-const INPUT_RANGE_DB: f32 = 36.0;
+const INPUT_DB: f32 = -30.0;
+const INPUT_RANGE_DB: f32 = 30.0;
 
 /// Pause after which a person is told, in ms: at the dial's 0.0 and 1.0.
 const HUMAN_PAUSE_MS: (f32, f32) = (500.0, 1_100.0);
@@ -50,8 +50,13 @@ const PIP_GAP_MS: u64 = 90;
 const PIP_HZ: f32 = 15.0;
 /// Without any speech before, tones in this band may be ringback or busy, and are no beep.
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
-/// Speech from which something was said before a tone, in ms.
+/// A beep with nothing said before it is at least this long, in ms, and this sure.
+const BARE_BEEP_MS: u64 = 200;
+const BARE_BEEP_SURE: f32 = 0.85;
+/// Speech from which something was said before a tone, in ms; and how much fainter than the tone it may have been, in dB:
+/// noise that was taken for speech is fainter.
 const SAID_MS: u64 = 400;
+const SAID_BELOW_DB: f32 = 25.0;
 
 /// How sure tones are.
 const SIT_SURE: f32 = 0.98;
@@ -205,7 +210,6 @@ impl Policy {
     }
 
     fn by_tones(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
-        let said = view.speech_ms() >= SAID_MS;
         if let Some(sit) = evidence.sit {
             let [first, second, third] = sit.hz;
             let reason = format!("SIT {}: {first:.0}, {second:.0}, {third:.0} Hz", sit.reason);
@@ -225,7 +229,7 @@ impl Policy {
                 let reason = "calling tone 1100 Hz, repeated".to_owned();
                 return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
             }
-            Some(Fax::CallingOnce { .. }) if !said && self.listen.goal != Goal::Beep => {
+            Some(Fax::CallingOnce { level_db, .. }) if !view.said(level_db) && self.listen.goal != Goal::Beep => {
                 let reason = "calling tone 1100 Hz, 0.5 s, nothing said before".to_owned();
                 return Some(self.conclude(view, Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
             }
@@ -233,7 +237,7 @@ impl Policy {
         }
         let progress = evidence.progress.filter(|progress| progress.hz > 0.0 && gate < 0.0)?;
         // After a greeting one ring is not enough: a beep and a silence look alike.
-        if said && progress.cycles < 2 {
+        if view.said(progress.level_db) && progress.cycles < 2 {
             return None;
         }
         let (label, sure, word) = match (progress.ringing, progress.cycles) {
@@ -269,7 +273,8 @@ impl Policy {
         if !(self.settings.beep_min_ms..=self.settings.beep_max_ms).contains(&length) {
             return None;
         }
-        let said = view.speech.and_then(|speech| speech.speech_on).is_some_and(|on| beep.on.ms_since(on) >= SAID_MS);
+        let on = view.speech.and_then(|speech| speech.speech_on);
+        let said = view.said(beep.level_db) && on.is_some_and(|on| beep.on.ms_since(on) >= SAID_MS);
         let tone = format!("beep {:.0} Hz, {:.2} s", beep.hz, length as f32 / 1000.0);
         let (label, sure, reason) = match (self.listen.goal, said) {
             (Goal::Beep, _) => (Label::Beep, score, tone),
@@ -295,7 +300,11 @@ impl Policy {
         let said = view.speech_ms() >= SAID_MS;
         let progress =
             !said && PROGRESS_HZ.contains(&beep.hz) && evidence.progress_suspected && self.listen.goal != Goal::Beep;
+        let bare = self.listen.goal != Goal::Beep
+            && !said
+            && (beep.off.ms_since(beep.on) < BARE_BEEP_MS || candidate.score < BARE_BEEP_SURE);
         candidate.score >= self.dial(BEEP_SURE)
+            && !bare
             && beep.on >= self.started
             && beep.level_db >= gate
             && (candidate.repeats == 0 || pip)
@@ -471,8 +480,11 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn speech_ms(&self) -> u64 {
-        self.speech.map_or(0, |speech| u64::from(speech.speech) * 10)
+    /// Whether something was said before a tone of this level.
+    fn said(&self, level_db: f32) -> bool {
+        self.speech.is_some_and(|speech| {
+            u64::from(speech.speech) * 10 >= SAID_MS && speech.peak_db >= level_db - SAID_BELOW_DB
+        })
     }
 }
 

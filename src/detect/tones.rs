@@ -15,8 +15,8 @@ const LEAST_LEVEL_DB: f32 = -56.0;
 const STEP_HZ: f32 = 14.0;
 /// A track whose peak falls this far below its level has ended, though its frequency is still in the window.
 const FALL_DB: f32 = 9.0;
-/// Hops without the peak that end a track.
-const GAP: u32 = 2;
+/// Hops without the peak that end a track: a lost packet that the network filled with silence hides it for two.
+const GAP: u32 = 3;
 /// The same while sound is missing: a tone is bridged over 100 ms of loss.
 const GAP_MISSING: u32 = 10;
 /// Tracks followed at once.
