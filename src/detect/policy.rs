@@ -297,7 +297,7 @@ impl Policy {
     fn is_beep(&self, candidate: &Candidate, evidence: &Evidence, view: &View<'_>, gate: f32) -> bool {
         let beep = &candidate.beep;
         let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
-        let said = view.speech_ms() >= SAID_MS;
+        let said = view.said(beep.level_db);
         let progress =
             !said && PROGRESS_HZ.contains(&beep.hz) && evidence.progress_suspected && self.listen.goal != Goal::Beep;
         let bare = self.listen.goal != Goal::Beep
