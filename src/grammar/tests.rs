@@ -218,6 +218,14 @@ fn broken_grammars() {
 }
 
 #[test]
+fn the_grammar_of_the_page_on_results() {
+    let page = include_str!("../../docs/results.md");
+    let text = page.split("```xml\n").nth(1).unwrap().split("```").next().unwrap();
+    let found = srgs(text).unwrap();
+    assert_eq!(told(&found.active[0]), "human=agent machine=message screening=message unknown=agent");
+}
+
+#[test]
 fn encodings() {
     let text = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><grammar root='r'><rule id='r'>fax<tag>\u{e9}t\u{e9}</tag></rule></grammar>";
     let latin: Vec<u8> = text.chars().map(|c| c as u8).collect();
