@@ -107,7 +107,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let recognize = Recognize {
         grammar: arguments.grammar.clone(),
         parameters: arguments.parameters.clone(),
-        sound: sound.into(),
+        sound,
         after: if arguments.stop_at_end { AfterSound::Nothing } else { AfterSound::Silence },
         timeout: Duration::from_secs_f64(arguments.timeout),
     };

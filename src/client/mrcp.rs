@@ -120,7 +120,7 @@ const fn is_parameter_name(character: char) -> bool {
 /// `Completion-Cause` of a message.
 pub(super) fn completion_cause(headers: &Headers) -> Option<Cause> {
     let value = headers.get(HeaderName::CompletionCause)?;
-    let (number, name) = value.split_once(|character: char| character == ' ').unwrap_or((value, ""));
+    let (number, name) = value.split_once(' ').unwrap_or((value, ""));
     let code = number.trim().parse().ok()?;
     let name = if name.trim().is_empty() { CompletionCause(code).name() } else { name.trim() };
     Some(Cause { code, name: name.to_owned() })
