@@ -171,8 +171,9 @@ fn print(report: &CallReport) {
         Some(Err(error)) => println!("{}", tell::row("answer", &format!("none: {error}"))),
         None => println!("{}", tell::row("answer", &format!("none: {}", recognition.cause))),
     }
-    if let Some(reason) = &recognition.reason {
-        println!("{}", tell::row("told reason", reason));
+    // With an answer its reason has been told.
+    if let (None, Some(reason)) = (recognition.success(), &recognition.reason) {
+        println!("{}", tell::row("reason", reason));
     }
     println!();
     let time = |name: &str, time: Duration| println!("{}", tell::row(name, &format!("{} s", tell::seconds(time))));

@@ -67,8 +67,8 @@ async fn show() -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let server = Server::start(config()).await.context("starting the server")?;
     let address = server.sip().first().context("the server has no SIP listener")?.address;
-    println!("A server listens on {address} (SIP) and {} (MRCP). Three calls are placed to it, one", server.mrcp());
-    println!("after the other: INVITE, RECOGNIZE with {GRAMMAR}, sound in real time.");
+    println!("A server listens on {address} (SIP) and {} (MRCP).", server.mrcp());
+    println!("Three calls to it: INVITE, RECOGNIZE with {GRAMMAR}, sound in real time.");
 
     let mut rows = Vec::new();
     let mut failures = Vec::new();
@@ -131,7 +131,7 @@ async fn place(scene: &Scene, server: SocketAddr) -> anyhow::Result<Answer> {
     }
 }
 
-const HEAD: [&str; 6] = ["played", "answer", "sure", "decided", "speak at", "because"];
+const HEAD: [&str; 6] = ["played", "answer", "confidence", "decided", "speak at", "reason"];
 
 fn row(scene: &Scene, answer: &Answer) -> [String; 6] {
     let time = |name: &str| answer.number(name).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"));
@@ -194,8 +194,8 @@ mod tests {
         long[5] = "speech 0.62 s then silence 0.90 s ".repeat(5);
         let lines = table(&[HEAD.map(str::to_owned), long]);
         assert!(lines.len() > 4 && lines.iter().all(|line| line.len() <= WIDTH && line.is_ascii()), "{lines:#?}");
-        let column = lines[0].find("because");
-        assert_eq!(lines[2].find("because"), column);
+        let column = lines[0].find("reason");
+        assert_eq!(lines[2].find("reason"), column);
         assert_eq!(lines[3].find("speech"), column);
         assert_eq!(lines[4].find(|c| c != ' '), column);
     }

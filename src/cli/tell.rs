@@ -75,3 +75,27 @@ pub(super) fn row(name: &str, value: &str) -> String {
 pub(super) fn seconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_whole() {
+        let body = "<result><interpretation confidence='0.9'><instance>true<answer><label>machine</label><confidence>0.90</confidence>\
+            <reason>beep</reason><beep><hz>1000</hz></beep></answer></instance></interpretation>\
+            <interpretation confidence='0.06'><instance>ivr</instance></interpretation></result>";
+        let lines = answer(&Answer::parse(body).expect("a result"));
+        assert_eq!(
+            lines,
+            [
+                "answer          machine",
+                "value           true",
+                "confidence      0.90",
+                "reason          beep",
+                "beep.hz         1000",
+                "or              ivr 0.06",
+            ]
+        );
+    }
+}

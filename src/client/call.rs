@@ -514,8 +514,9 @@ fn request_uri(target: &Target) -> Result<Uri, CallError> {
 
 async fn resolve(host: &str, port: u16) -> Result<SocketAddr, CallError> {
     let unresolved = |source| CallError::Unresolved { host: host.to_owned(), source };
-    let mut addresses = tokio::net::lookup_host((host, port)).await.map_err(unresolved)?;
-    addresses.next().ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(unresolved)?;
+    // IPv4 first: a server that listens on 0.0.0.0 is not found at the ::1 that "localhost" has as well.
+    addresses.min_by_key(SocketAddr::is_ipv6).ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))
 }
 
 fn identity() -> Identity {
