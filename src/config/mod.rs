@@ -122,7 +122,7 @@ impl Config {
             call: self.call.clone(),
             session: Arc::new(self.recognizer.clone()),
             endpoint: self.sip.endpoint(self.call.retry_after_s),
-            ..net::Config::default()
+            media_address: self.rtp.address,
         }
     }
 
@@ -140,7 +140,13 @@ impl Config {
         self.detect.validate().map_err(in_section("detect"))?;
         self.recognizer.validate().map_err(in_section("recognizer"))?;
         self.log.validate().map_err(in_section("log"))?;
-        net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))
+        net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))?;
+        let (mrcp, rtp) = (self.mrcp.address, self.rtp.address);
+        if mrcp != rtp && !mrcp.is_unspecified() && !rtp.is_unspecified() && self.call.advertised().is_none() {
+            let reason = format!("one address is told to clients: mrcp.address {mrcp} and rtp.address {rtp} are two");
+            return Err(("call", "advertised_address", reason));
+        }
+        Ok(())
     }
 }
 
@@ -292,7 +298,7 @@ mod tests {
         check("", &[], "ok");
         check("[mrcp]\nport = 2000\n", &[], "ok");
         check("[mrcp]\n\nprot = 2000\n", &[], "a.toml:3: mrcp.prot: unknown key; [mrcp] has address, ");
-        check("[mrpc]\nport = 1\n", &[], "a.toml:1: mrpc: unknown section; there are call, engine, ");
+        check("[mrpc]\nport = 1\n", &[], "a.toml:1: mrpc: unknown section; there are call, detect, engine, ");
         check("mrcp = 1\n", &[], "a.toml:1: mrcp: a section, not a value");
         check(
             "[mrcp]\nport = \"x\"\n",
@@ -323,6 +329,14 @@ mod tests {
         check("", &[("ANSWERD_X", "1")], "ANSWERD_X: x: unknown section");
         check("", &[("ANSWERD_MRCP_PORT", "high")], "ANSWERD_MRCP_PORT: mrcp.port: invalid type: string \"high\"");
         check("", &[("ANSWERDX", "1"), ("PATH", "/bin")], "ok");
+    }
+
+    #[test]
+    fn clients_are_told_one_address() {
+        let two = "[mrcp]\naddress = \"127.0.0.1\"\n[rtp]\naddress = \"127.0.0.2\"\n";
+        check(two, &[], "a.toml: call.advertised_address: one address is told");
+        check(two, &[("ANSWERD_CALL_ADVERTISED_ADDRESS", "203.0.113.7")], "ok");
+        check("[mrcp]\naddress = \"127.0.0.1\"\n", &[], "ok");
     }
 
     #[test]

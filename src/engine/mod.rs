@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SendError, Sender};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -73,7 +73,7 @@ pub struct StreamSpec {
 pub enum OpenError {
     /// No port, or the system refuses.
     Socket(io::Error),
-    /// The worker thread is gone.
+    /// The worker threads are gone.
     Stopped,
 }
 
@@ -81,7 +81,7 @@ impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Socket(error) => write!(f, "RTP socket: {error}"),
-            Self::Stopped => f.write_str("the media worker has stopped"),
+            Self::Stopped => f.write_str("the media workers have stopped"),
         }
     }
 }
@@ -182,13 +182,23 @@ impl Engine {
         let (socket, lease) = self.ports.bind().map_err(OpenError::Socket)?;
         let local = socket.local_addr().map_err(OpenError::Socket)?;
         let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
-        let least = self.workers.iter().min_by_key(|worker| worker.streams.load(Ordering::Relaxed));
-        let worker = least.ok_or(OpenError::Stopped)?.clone();
         let receiver = media::Receiver::new(self.media.clone(), spec.formats);
-        let stream = NewStream { name: spec.name, number: spec.number, socket, lease, receiver, events };
-        worker.commands.send(Command::Open(id, Box::new(stream))).map_err(|_| OpenError::Stopped)?;
-        worker.streams.fetch_add(1, Ordering::Relaxed);
-        Ok(Stream { id, local, worker, detect: Arc::clone(&self.detect), listeners: 0 })
+        let mut stream = Box::new(NewStream { name: spec.name, number: spec.number, socket, lease, receiver, events });
+        let mut workers: Vec<&Handle> = self.workers.iter().collect();
+        workers.sort_by_key(|worker| worker.streams.load(Ordering::Relaxed));
+        for worker in workers {
+            match worker.commands.send(Command::Open(id, stream)) {
+                Ok(()) => {
+                    worker.streams.fetch_add(1, Ordering::Relaxed);
+                    let (worker, detect) = (worker.clone(), Arc::clone(&self.detect));
+                    return Ok(Stream { id, local, worker, detect, listeners: 0 });
+                }
+                // That worker is gone; the next one may not be.
+                Err(SendError(Command::Open(_, unsent))) => stream = unsent,
+                Err(_) => break,
+            }
+        }
+        Err(OpenError::Stopped)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::engine::{Engine, Permit, StreamEvent, StreamSpec};
+use crate::engine::{Engine, OpenError, Permit, StreamEvent, StreamSpec};
 use crate::media;
 use crate::net::Config;
 use crate::net::driver::{self, Change, Input, Parts, Phase, Stopped};
@@ -44,7 +44,8 @@ pub(super) struct Calls {
     registry: Registry,
     offer_answer: offer_answer::Config,
     session: Arc<session::Config>,
-    advertised: Option<IpAddr>,
+    /// The address that all clients are told, if it is one.
+    told_address: Option<IpAddr>,
     mrcp_port: u16,
     retry_after_s: u32,
     connection_timeout: Duration,
@@ -85,9 +86,9 @@ impl Calls {
         Self {
             engine,
             registry,
-            offer_answer: config.offer_answer.clone(),
+            offer_answer: config.call.offer_answer(),
             session: Arc::clone(&config.session),
-            advertised: config.call.advertised(),
+            told_address: config.told_address(),
             mrcp_port,
             retry_after_s: config.call.retry_after_s,
             connection_timeout: Duration::from_millis(config.call.connection_timeout_ms),
@@ -128,7 +129,7 @@ impl Calls {
 
     fn take(&mut self, id: CallId, call_id: &str, plan: &Plan, peer: &Peer) -> Result<Answer, Answer> {
         let local = Local {
-            address: self.advertised.unwrap_or(peer.local.ip()),
+            address: self.told_address.unwrap_or(peer.local.ip()),
             mrcp_port: self.mrcp_port,
             session_id: self.next_session,
             existing_connection: self.registry.is_connected(peer.remote.ip()),
@@ -179,6 +180,10 @@ impl Calls {
         Ok(Answer::Accept(answer))
     }
 
+    fn unavailable(&self, reason: &str) -> Answer {
+        Answer::Refuse { status: 503, reason: reason.to_owned(), retry_after_s: Some(self.retry_after_s) }
+    }
+
     /// Makes what a plan needs that is not there yet.
     fn change(
         &self,
@@ -198,7 +203,13 @@ impl Calls {
             let formats = formats(&audio.sound);
             if audio.previous.is_none() {
                 let spec = StreamSpec { formats, name: call_id.to_owned(), number: audio.section };
-                let stream = self.engine.open(permit, spec, events.clone()).map_err(|error| failed(&error))?;
+                let stream = self.engine.open(permit, spec, events.clone()).map_err(|error| match error {
+                    OpenError::Stopped => failed(&error),
+                    OpenError::Socket(error) => {
+                        tracing::error!(call_id, %error, "no RTP socket: a call is refused");
+                        self.unavailable("no RTP port is free")
+                    }
+                })?;
                 ports.push((audio.section, stream.local_addr().port()));
                 change.streams.push((audio.section, stream));
             } else if audio.is_changed() {

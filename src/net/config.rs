@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::session;
+use crate::audio::codec::Codec;
+use crate::session::{self, offer_answer};
 
 /// A key and the reason why its value can't be obeyed.
 type Refused = (&'static str, String);
@@ -175,6 +176,22 @@ pub struct CallConfig {
     pub drain_timeout_ms: u64,
     /// Retry-After of a 503 for want of capacity, in seconds.
     pub retry_after_s: u32,
+    /// The codecs that are taken, as `PCMU` or `L16/16000`. Those that this build can't decode are passed over.
+    pub codecs: Vec<String>,
+    /// Whose order decides which of the common codecs is used.
+    pub codec_order: CodecOrder,
+    /// Whether a client may carry several calls on one MRCP connection. If not, each answer asks for a new one.
+    pub share_connections: bool,
+}
+
+/// Whose order of codecs decides: [`offer_answer::CodecOrder`], as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecOrder {
+    /// The offer's.
+    Offer,
+    /// That of `codecs`.
+    Own,
 }
 
 impl Default for CallConfig {
@@ -185,11 +202,27 @@ impl Default for CallConfig {
             connection_timeout_ms: 60_000,
             drain_timeout_ms: 10_000,
             retry_after_s: 5,
+            codecs: Codec::ALL.iter().map(ToString::to_string).collect(),
+            codec_order: CodecOrder::Offer,
+            share_connections: true,
         }
     }
 }
 
 impl CallConfig {
+    /// What offers are answered with.
+    #[must_use]
+    pub fn offer_answer(&self) -> offer_answer::Config {
+        offer_answer::Config {
+            codecs: self.codecs.iter().filter_map(|name| name.parse().ok()).collect(),
+            codec_order: match self.codec_order {
+                CodecOrder::Offer => offer_answer::CodecOrder::Offer,
+                CodecOrder::Own => offer_answer::CodecOrder::Own,
+            },
+            share_connections: self.share_connections,
+        }
+    }
+
     /// The address to tell clients, where one is configured.
     #[must_use]
     pub fn advertised(&self) -> Option<IpAddr> {
@@ -210,6 +243,14 @@ impl CallConfig {
             Err(_) => {
                 return Err(("advertised_address", format!("{:?} is not an IP address", self.advertised_address)));
             }
+        }
+        let codec = |name: &String| name.parse::<Codec>().ok();
+        let known = || Codec::ALL.map(|codec| codec.to_string()).join(", ");
+        if let Some(name) = self.codecs.iter().find(|name| codec(name).is_none()) {
+            return Err(("codecs", format!("{name:?} is no codec; there are {}", known())));
+        }
+        if !self.codecs.iter().filter_map(codec).any(Codec::is_available) {
+            return Err(("codecs", "this build can decode none of them".to_owned()));
         }
         at_least("connection_timeout_ms", self.connection_timeout_ms, 100)?;
         at_least("retry_after_s", u64::from(self.retry_after_s), 1)
@@ -259,6 +300,21 @@ mod tests {
         for wrong in ["", "5060", "localhost:5060", "tls:127.0.0.1:5061", "udp:127.0.0.1", "127.0.0.1:70000"] {
             assert!(listener(wrong).unwrap_err().contains("ADDRESS:PORT"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn codecs_have_names() {
+        let with = |codecs: &[&str]| CallConfig {
+            codecs: codecs.iter().map(|name| (*name).to_owned()).collect(),
+            ..CallConfig::default()
+        };
+        assert_eq!(CallConfig::default().offer_answer(), offer_answer::Config::default());
+        assert_eq!(with(&["PCMA", "L16/8000"]).offer_answer().codecs, [Codec::Pcma, Codec::L16Narrow]);
+        assert!(with(&["PCMA"]).validate().is_ok());
+        for wrong in [&["G729"][..], &["PCMU", "G722"], &[]] {
+            assert_eq!(with(wrong).validate().unwrap_err().0, "codecs", "{wrong:?}");
+        }
+        assert_eq!(with(&["opus"]).validate().is_ok(), cfg!(feature = "opus"));
     }
 
     #[test]

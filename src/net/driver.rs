@@ -120,26 +120,7 @@ enum Wake {
 
 /// Runs a call until its dialog ends or it is to be ended. Whatever it holds is free afterwards.
 pub(super) async fn run(parts: Parts) -> Stopped {
-    let mut phase = parts.phase;
-    let serving = *phase.borrow_and_update();
-    let mut driver = Driver {
-        session: parts.session,
-        streams: HashMap::new(),
-        channels: Vec::new(),
-        registered: Vec::new(),
-        inputs: parts.inputs,
-        events: parts.events,
-        ended: parts.ended,
-        phase,
-        connection_timeout: parts.connection_timeout,
-        _permit: parts.permit,
-        connections: HashMap::new(),
-        asked: HashMap::new(),
-        listening: HashMap::new(),
-        unconnected_since: Some(Instant::now()),
-        drain_at: None,
-    };
-    driver.change(parts.change);
+    let (mut driver, serving) = Driver::new(parts);
     let mut wake = Wake::Phase(serving);
     loop {
         let now = Instant::now();
@@ -159,6 +140,30 @@ pub(super) async fn run(parts: Parts) -> Stopped {
 }
 
 impl Driver {
+    fn new(parts: Parts) -> (Self, Phase) {
+        let mut phase = parts.phase;
+        let serving = *phase.borrow_and_update();
+        let mut driver = Self {
+            session: parts.session,
+            streams: HashMap::new(),
+            channels: Vec::new(),
+            registered: Vec::new(),
+            inputs: parts.inputs,
+            events: parts.events,
+            ended: parts.ended,
+            phase,
+            connection_timeout: parts.connection_timeout,
+            _permit: parts.permit,
+            connections: HashMap::new(),
+            asked: HashMap::new(),
+            listening: HashMap::new(),
+            unconnected_since: Some(Instant::now()),
+            drain_at: None,
+        };
+        driver.change(parts.change);
+        (driver, serving)
+    }
+
     async fn wait(&mut self) -> Option<Wake> {
         let timeout = self.next_timeout();
         tokio::select! {
@@ -324,7 +329,7 @@ fn summarize(channel: &ChannelIdentifier, call_uuid: Option<&str>, outcome: &Out
         %channel,
         call_uuid,
         label = %outcome.label,
-        confidence = format_args!("{:.2}", outcome.confidence),
+        confidence = (f64::from(outcome.confidence) * 100.0).round() / 100.0,
         decided_ms = outcome.timeline.decided_at.ms_since(outcome.timeline.started),
         end = ?outcome.end,
         method = outcome.method.as_str(),
@@ -333,7 +338,7 @@ fn summarize(channel: &ChannelIdentifier, call_uuid: Option<&str>, outcome: &Out
         lost = received.lost,
         late = received.late,
         missing_ms = SampleTime(received.missing).ms_since(SampleTime(0)),
-        jitter_ms = format_args!("{:.1}", received.jitter_ms),
+        jitter_ms = received.jitter_ms.round(),
         "recognized"
     );
 }
@@ -342,5 +347,74 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::engine::{self, Engine, EngineConfig, RtpConfig, StreamSpec};
+    use crate::net::outbox::Outbox;
+    use crate::session;
+    use crate::wire::mrcp::{Message, Parser};
+
+    async fn read(client: &mut TcpStream, parser: &mut Parser) -> Message {
+        loop {
+            if let Some(message) = parser.poll_message().unwrap() {
+                return message;
+            }
+            let mut buffer = [0; 1_024];
+            let length = client.read(&mut buffer).await.unwrap();
+            assert_ne!(length, 0);
+            parser.feed(&buffer[..length]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_leaves_no_client_waiting() {
+        let address = "127.0.0.1".parse().unwrap();
+        let engine = Engine::start(&engine::Config {
+            rtp: RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() },
+            engine: EngineConfig { workers: 1, ..EngineConfig::default() },
+            detect: Arc::default(),
+        })
+        .unwrap();
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (outbox, writer, _broken) = Outbox::new(listener.accept().await.unwrap().0.into_split().1);
+        tokio::spawn(writer);
+
+        let permit = Arc::new(engine.admit().unwrap());
+        let ((_inputs, inbox), (events, heard)) = (mpsc::channel(1), mpsc::unbounded_channel());
+        let spec = StreamSpec { formats: media::Formats::default(), name: "test".to_owned(), number: 1 };
+        let stream = engine.open(&permit, spec, events).unwrap();
+        let channel = ChannelIdentifier::parse("a@speechrecog").unwrap();
+        let channels = vec![(channel.clone(), Some(1))];
+        let (_phase, phase) = watch::channel(Phase::Serving);
+        let (mut driver, _) = Driver::new(Parts {
+            session: Session::new(Arc::new(session::Config::default())),
+            change: Change { streams: vec![(1, stream)], channels, ..Change::default() },
+            permit,
+            inputs: inbox,
+            events: heard,
+            ended: CancellationToken::new(),
+            phase,
+            connection_timeout: Duration::from_secs(60),
+        });
+        let request =
+            Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");
+        let connection = Connection { id: ConnectionId(1), outbox };
+        assert_eq!(driver.step(Instant::now(), Wake::Input(Input::Request(connection, request))), None);
+        let mut parser = Parser::default();
+        let Message::Response(response) = read(&mut client, &mut parser).await else { panic!("no response") };
+        assert_eq!(response.state, RequestState::InProgress);
+
+        driver.complete_after_panic();
+        let Message::Event(event) = read(&mut client, &mut parser).await else { panic!("no event") };
+        assert_eq!((event.name, event.id), (EventName::RecognitionComplete, RequestId(7)));
+        assert_eq!(event.headers.get(HeaderName::CompletionCause), Some("006 recognizer-error"));
     }
 }

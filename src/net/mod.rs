@@ -12,7 +12,7 @@ mod sip;
 mod tcp;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,14 +22,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::Engine;
 use crate::net::calls::Calls;
-pub use crate::net::config::{CallConfig, MrcpConfig, SipConfig, validate_listeners};
+pub use crate::net::config::{CallConfig, CodecOrder, MrcpConfig, SipConfig, validate_listeners};
 use crate::net::driver::Phase;
 use crate::net::registry::Registry;
 use crate::net::sip::{Shell, Sockets};
 use crate::session::{self, offer_answer};
 
 /// What the shell is started with.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where SIP is spoken.
     pub sip: SipConfig,
@@ -39,10 +39,19 @@ pub struct Config {
     pub call: CallConfig,
     /// SIP's timers and limits.
     pub endpoint: session::sip::Config,
-    /// What offers are answered with.
-    pub offer_answer: offer_answer::Config,
+    /// The address that media sockets are bound to, all addresses or one.
+    pub media_address: IpAddr,
     /// What recognizers do.
     pub session: Arc<session::Config>,
+}
+
+impl Config {
+    /// The address to tell clients in SDP: the advertised one, or the one that the sockets are bound to; `None` where
+    /// these are bound to all and each client is told the one that it reaches.
+    fn told_address(&self) -> Option<IpAddr> {
+        let bound = |address: IpAddr| (!address.is_unspecified()).then_some(address);
+        self.call.advertised().or(bound(self.mrcp.address)).or(bound(self.media_address))
+    }
 }
 
 /// A bound SIP listener.
@@ -109,8 +118,10 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let advertised = config.call.advertised();
     let addresses = advertised.iter().flat_map(|ip| sip.iter().map(|it| SocketAddr::new(*ip, it.address.port())));
     let mut endpoint = session::sip::Endpoint::new(config.endpoint.clone(), addresses.collect());
-    let address = advertised.or(sip.first().map(|listener| listener.address.ip())).unwrap_or(mrcp.ip());
-    endpoint.set_capabilities(offer_answer::capabilities(&config.offer_answer, address).to_string().into_bytes());
+    let first = sip.first().map_or(mrcp.ip(), |listener| listener.address.ip());
+    let address = config.told_address().unwrap_or(first);
+    let capabilities = offer_answer::capabilities(&config.call.offer_answer(), address);
+    endpoint.set_capabilities(capabilities.to_string().into_bytes());
     let shell = Shell::new(endpoint, calls, listeners, &config.sip, &closing);
     let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
     Ok(Running {

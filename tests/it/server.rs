@@ -559,3 +559,37 @@ async fn sip_over_tcp_is_served() {
     read_until(&mut stream, &mut received, "2 BYE").await;
     until_calls(&server, 0).await;
 }
+
+#[tokio::test]
+async fn a_goodbye_finds_its_way_when_the_connection_is_gone() {
+    let server = start("CALL_CONNECTION_TIMEOUT_MS=300").await;
+    let own = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let contact = own.local_addr().unwrap();
+    let mut stream = TcpStream::connect(server.sip()[0].address).await.unwrap();
+    let sdp = offer(&format!("{CONTROL}{AUDIO}"));
+    let head = |method: &str, branch: &str, to: &str| {
+        format!(
+            "{method} sip:answerd@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP {contact};branch=z9hG4bK{branch}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:test@{contact}>;tag=t\r\nTo: {to}\r\nCall-ID: gone\r\nCSeq: 1 {method}\r\n\
+             Contact: <sip:test@{contact};transport=tcp>\r\n"
+        )
+    };
+    let invite = head("INVITE", "1", "<sip:a@b>");
+    let invite = format!("{invite}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
+    stream.write_all(invite.as_bytes()).await.unwrap();
+    let mut received = String::new();
+    let mut buffer = [0; 4096];
+    while !received.contains("a=channel:") {
+        let length = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("no answer").unwrap();
+        received.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+    let answer = received.split("SIP/2.0 200 ").nth(1).unwrap();
+    let to = answer.lines().find_map(|line| line.strip_prefix("To: ")).unwrap();
+    let ack = format!("{}Content-Length: 0\r\n\r\n", head("ACK", "2", to));
+    stream.write_all(ack.as_bytes()).await.unwrap();
+    drop(stream);
+    let (mut back, _) = timeout(PATIENCE, own.accept()).await.expect("nobody connects").unwrap();
+    let length = timeout(PATIENCE, back.read(&mut buffer)).await.expect("nothing is said").unwrap();
+    assert!(buffer[..length].starts_with(b"BYE "), "{}", String::from_utf8_lossy(&buffer[..length]));
+    until_calls(&server, 0).await;
+}
