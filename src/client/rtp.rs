@@ -122,7 +122,6 @@ impl Playing {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a moment to count from; nothing waits")]
 mod tests {
     use super::*;
 

@@ -524,7 +524,6 @@ impl Refusal {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a moment to count from; nothing waits")]
 mod tests {
     use super::*;
 
