@@ -126,10 +126,10 @@ def lose(rng, sound, share, how):
     return sound, holes
 
 
-def transmit(rng, sound, background, speech_rms):
+def transmit(rng, sound, background, speech_rms, mean_snr):
     """The line: noise, band, level, suppression of silence, codecs, loss. Returns the sound and what was done."""
     n = len(sound)
-    snr = float(np.clip(rng.normal(30, 9), 8, 50))
+    snr = float(np.clip(rng.normal(mean_snr, 9), min(8, mean_snr - 18), 50))
     if background is None:
         noise = coloured(rng, n)
     else:

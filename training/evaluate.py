@@ -54,7 +54,7 @@ def main():
                 if n < len(post):
                     p = post[n]
                     scores[seconds].append((row["label"] == "human", p[train.HUMAN] / (p[train.HUMAN] + p[train.AUTOMATED].sum())))
-            first[kind].append(train.decide(post, {"onset_s": row["speech_on_s"]}, 0.97, 0.9, len(post)))
+            first[kind].append(train.decide(post, steps, {"onset_s": row["speech_on_s"]}, 0.07, len(post)))
     for kind, counts in sorted(told.items()):
         print(f"{kind:16}", dict(sorted(counts.items(), key=lambda x: -x[1])))
     for seconds, pairs in scores.items():

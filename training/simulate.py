@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from scipy.signal import resample_poly
 
 import bank
 import channel
@@ -25,7 +26,7 @@ RATE = 8000
 LONGEST = 20.0
 # Share of the calls by class.
 SHARES = {
-    "human": 0.33, "machine": 0.27, "ivr": 0.11, "screening": 0.08, "music": 0.05, "silence": 0.045,
+    "human": 0.33, "machine": 0.265, "ivr": 0.11, "screening": 0.08, "music": 0.05, "silence": 0.06,
     "fax": 0.03, "sit": 0.03, "busy": 0.025, "ringback": 0.03,
 }
 
@@ -50,6 +51,8 @@ class Call:
         self.parts = []  # (start sample, sound)
         self.at = 0
         self.used = []
+        # The whole call a little faster or slower, and so higher or lower: recorded speech is scarcer than voices are.
+        self.pace = int(rng.integers(18, 24)) if rng.random() < 0.6 else 20
 
     def chance(self, p):
         return self.rng.random() < p
@@ -73,19 +76,21 @@ class Call:
         speakers = INDEX[label, self.fold][source]
         return self.choose(speakers[self.choose(sorted(speakers))])
 
-    def voice(self, labels, least):
-        """Clips of one known speaker who has spoken at least `least` seconds."""
-        def enough(speakers):
-            return any(s and sum(len(c.sound) for c in cs) > least * RATE for s, cs in speakers.items())
-        label, source = self.source(labels, enough)
+    def voice(self, labels, least, mean=0.0):
+        """Clips of one known speaker who has spoken at least `least` seconds, `mean` or more a clip."""
+        def enough(speaker, clips):
+            seconds = sum(len(clip.sound) for clip in clips) / RATE
+            return speaker and seconds > least and seconds > mean * len(clips)
+        label, source = self.source(labels, lambda speakers: any(enough(*item) for item in speakers.items()))
         speakers = INDEX[label, self.fold][source]
-        names = [s for s, cs in sorted(speakers.items()) if s and sum(len(c.sound) for c in cs) > least * RATE]
-        return speakers[self.choose(names)]
+        return speakers[self.choose([s for s, clips in sorted(speakers.items()) if enough(s, clips)])]
 
     def wait(self, seconds):
         self.at += int(seconds * RATE)
 
     def put(self, sound, clip=None):
+        if clip is not None and clip.label != "music" and self.pace != 20:
+            sound = resample_poly(sound, 20, self.pace)
         self.parts.append((self.at, sound))
         self.at += len(sound)
         if clip is not None:
@@ -109,6 +114,21 @@ def stretch(call, clip, low, high):
         end = b
     sound = clip.sound[begin : min(end, begin + int(high * RATE))].copy()
     return tones.edges(sound, 0.005)
+
+
+def breathe(call, clip):
+    """The clip with its pauses changed: announcers and callers take breath, think, and turn pages."""
+    if not call.chance(0.6):
+        return clip.sound
+    out, last = [], 0
+    for (_, end), (start, _) in zip(clip.spans, clip.spans[1:]):
+        middle = (end + start) // 2
+        out.append(clip.sound[last:middle])
+        last = middle
+        if call.chance(0.5):
+            longer = call.uniform(1.0, 2.0) if call.chance(0.08) else call.uniform(0.05, 0.7)
+            out.append(np.zeros(int(longer * RATE), np.float32))
+    return np.concatenate([*out, clip.sound[last:]])
 
 
 # ---- who answers; each returns (detail, class-bearing sound put into the call)
@@ -137,7 +157,7 @@ def human(call):
         if call.chance(0.55):
             clips = [c for source in INDEX["tts_human", call.fold].values() for s in source.values() for c in s if len(c.sound) > 1.6 * RATE]
             clip = call.choose(clips)
-            call.put(clip.sound, clip)
+            call.put(breathe(call, clip), clip)
         else:
             members = call.voice(["speech_other", "human"], 5)
             call.put(stretch(call, call.choose(members), 2.0, 5.0), members[0])
@@ -157,10 +177,10 @@ def human(call):
 
 
 def machine(call):
-    kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.27, 0.38, 0.35]))
+    kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.33, 0.39, 0.28]))
     if kind == "recorded":
         clip = call.clip("greeting_machine")
-        call.put(clip.sound, clip)
+        call.put(breathe(call, clip), clip)
         if len(clip.sound) < 2.5 * RATE and clip.speaker and call.chance(0.6):
             # Short announcements of an answering machine come in twos.
             other = call.choose(INDEX[clip.label, call.fold][clip.source][clip.speaker])
@@ -168,10 +188,10 @@ def machine(call):
             call.put(other.sound, other)
     elif kind == "tts":
         clip = call.clip("tts_machine")
-        call.put(clip.sound, clip)
+        call.put(breathe(call, clip), clip)
     else:
         # One person's voice that reads on: a greeting recorded by oneself.
-        members = call.voice(["speech_other", "human"], 6)
+        members = call.voice(["speech_other", "human"], 6, 1.3)
         until = call.seconds() + call.choose([call.uniform(2.5, 6), call.uniform(4, 10), call.uniform(7, 16)])
         while call.seconds() < until:
             clip = call.choose(members)
@@ -202,7 +222,7 @@ def ivr(call):
     first = len(call.parts)
     while call.seconds() < until:
         clip = call.choose(members)
-        call.put(stretch(call, clip, 3.0, 14.0), clip)
+        call.put(breathe(call, clip) if len(clip.sound) < 14 * RATE else stretch(call, clip, 3.0, 14.0), clip)
         if not recorded and len(call.parts) - first >= 2:
             break
         call.wait(call.choose([call.uniform(0.1, 0.6), call.uniform(0.4, 1.5), call.uniform(1.5, 5.0)]))
@@ -220,7 +240,7 @@ def screening(call):
         call.put(clip.sound, clip)
         return "recorded"
     clip = call.clip("tts_screening")
-    call.put(clip.sound, clip)
+    call.put(breathe(call, clip), clip)
     if call.chance(0.25):  # a tone that asks to speak
         call.wait(call.uniform(0.1, 0.6))
         call.put(tones.sine(call.uniform(500, 1400), call.uniform(0.1, 0.35)) * 0.1)
@@ -231,6 +251,9 @@ def screening(call):
 
 
 def music(call):
+    if call.chance(0.4):
+        call.put(tones.edges(tones.music(call.rng, call.uniform(6, 16)), call.uniform(0.01, 0.5)) * 0.1)
+        return "made"
     clip = call.clip("music")
     begin = int(call.uniform(0, max(0, len(clip.sound) / RATE - 6)) * RATE)
     sound = clip.sound[begin : begin + int(call.uniform(6, 16) * RATE)].copy()
@@ -309,7 +332,9 @@ def make(job):
         segments.append((call.seconds(), "silence"))
         call.wait(call.uniform(0.05, 1.5))
     else:
-        call.wait(call.choose([call.uniform(0.0, 0.5), call.uniform(0.2, 1.2), call.uniform(0.5, 2.2), call.uniform(1, 4)]))
+        call.wait(call.choose([call.uniform(0.0, 0.5), call.uniform(0.2, 1.2), call.uniform(0.3, 1.5), call.uniform(0.5, 2.2), call.uniform(1, 4)]))
+        if call.chance(0.04):
+            call.wait(call.uniform(2, 5))
     for _ in range(int(call.chance(0.25)) + int(call.chance(0.1))):
         at = call.uniform(0, max(call.seconds(), 0.05))
         call.parts.append((int(at * RATE), click(rng)))
@@ -322,7 +347,8 @@ def make(job):
         if label in ("human", "machine") and call.chance(0.06):
             # The beginning is not heard: cut through, late media.
             start, sound = call.parts[first]
-            cut = int(min(call.uniform(0.05, 0.4) * RATE, len(sound) * 0.3))
+            longest = call.uniform(0.5, 5.0) if label == "machine" and call.chance(0.4) else call.uniform(0.05, 0.4)
+            cut = int(min(longest * RATE, len(sound) * 0.3))
             call.parts[first] = (start, tones.edges(sound[cut:].copy(), 0.002))
             for n in range(first + 1, len(call.parts)):
                 call.parts[n] = (call.parts[n][0] - cut, call.parts[n][1])
@@ -350,7 +376,7 @@ def make(job):
         babble = np.resize(babble, n) * 10 ** (-call.uniform(9, 24) / 20)
         foreground = foreground + babble * rms / 0.1
         extra["babble"] = True
-    sound, done = channel.transmit(rng, foreground, around, rms)
+    sound, done = channel.transmit(rng, foreground, around, rms, 30 if label != "silence" else 21)
     name = f"{number:05d}.wav"
     sf.write(Path(out) / name, sound.astype(np.float32), RATE, subtype="PCM_16")
     return {

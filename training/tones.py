@@ -92,7 +92,7 @@ def fax(rng, seconds):
     """What an answering fax machine or modem sends, or (one in four) a calling one."""
     out = []
     total = 0.0
-    kind = rng.choice(["ced", "ced", "ansam", "v21", "cng"])
+    kind = rng.choice(["ced", "ansam", "v21", "cng"])
     while total < seconds:
         if kind == "cng":
             parts = [sine(1100 + rng.uniform(-38, 38), 0.5 * (1 + rng.uniform(-0.15, 0.15))), np.zeros(3 * RATE)]
@@ -134,3 +134,55 @@ def dtmf(rng):
     row, column = rng.choice([697, 770, 852, 941]), rng.choice([1209, 1336, 1477])
     seconds = rng.uniform(0.07, 0.3)
     return 0.5 * (sine(row, seconds) + sine(column, seconds))
+
+
+def note(rng, hz, seconds, harmonics, decay):
+    """One note of a made-up instrument."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    sound = np.zeros(len(t))
+    for number, gain in enumerate(harmonics, 1):
+        if hz * number < 3900:
+            sound += gain * np.sin(2 * np.pi * hz * number * t + rng.uniform(0, 6))
+    return edges(sound * np.exp(-decay * t), 0.008)
+
+
+def music(rng, seconds):
+    """Hold music of no merit: a chord progression, a tune, and drums at times. RMS 1."""
+    n = int(seconds * RATE)
+    out = np.zeros(n + 4 * RATE)
+    beat = 60 / rng.uniform(65, 150)
+    tonic = 110 * 2 ** (rng.integers(0, 12) / 12)
+    scale = [0, 2, 4, 5, 7, 9, 11] if rng.random() < 0.6 else [0, 2, 3, 5, 7, 8, 10]
+    progression = rng.permutation([0, 3, 4, 5])[: int(rng.integers(2, 5))]
+    parts = [(rng.uniform(0, 1, int(rng.integers(2, 8))), rng.uniform(0.2, 4)) for _ in range(2)]
+    melody, drums, pad = rng.random() < 0.8, rng.random() < 0.4, rng.random() < 0.85
+    pitch = lambda degree: tonic * 2 ** ((scale[degree % 7] + 12 * (degree // 7)) / 12)
+    at, bar = 0.0, 0
+    degree = 14
+    while at < seconds:
+        root = int(progression[bar % len(progression)])
+        if pad or not melody:
+            for third in (0, 2, 4):
+                sound = note(rng, pitch(root + third) * 2, 4 * beat, parts[0][0], parts[0][1] * 0.4)
+                start = int(at * RATE)
+                out[start : start + len(sound)] += 0.3 * sound[: len(out) - start]
+        step = 0.0
+        while step < 4:
+            length = float(rng.choice([0.5, 1, 1, 2]))
+            if melody and rng.random() < 0.85:
+                degree = int(np.clip(degree + rng.integers(-2, 3), 10, 24))
+                sound = note(rng, pitch(degree), length * beat, parts[1][0], parts[1][1])
+                start = int((at + step * beat) * RATE)
+                if start < len(out):
+                    out[start : start + len(sound)] += 0.6 * sound[: len(out) - start]
+            if drums:
+                for half in range(int(length * 2)):
+                    start = int((at + (step + half / 2) * beat) * RATE)
+                    hit = rng.normal(0, 1, 600) * np.exp(-np.arange(600) / rng.uniform(40, 150))
+                    if start + 600 < len(out):
+                        out[start : start + 600] += 0.3 * hit
+            step += length
+        at += 4 * beat
+        bar += 1
+    out = out[:n]
+    return out / max(np.sqrt((out**2).mean()), 1e-6)

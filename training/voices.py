@@ -48,7 +48,7 @@ ESPEAK_LANGUAGES = {
 }
 LANGUAGE_WEIGHT = {"en": 8, "es": 2, "fr": 2, "de": 2, "it": 1.6, "ru": 1.2, "pt": 1, "fi": 0.9, "cs": 1, "ca": 0.9}
 # Clips per class and fold.
-COUNTS = {"human": 150, "machine": 170, "screening": 150, "ivr": 150}
+COUNTS = {"human": 240, "machine": 300, "screening": 230, "ivr": 240}
 
 
 def plan(counts):
