@@ -1,6 +1,6 @@
 """Trains the model on the features of the simulated calls.
 
-    train.py CALLS FEATURES OUT [--epochs N] [--final-only]
+    train.py CALLS FEATURES OUT [--epochs N]
 
 CALLS is simulate.py's calls.csv, FEATURES what `answerd features` wrote for its list. Four folds, each trained on the
 other three's sources and voices; then the temperature from what the folds' models said of calls they had not seen; then
@@ -10,8 +10,14 @@ one model from all calls. OUT gets weights.npz (what export.py needs) and figure
 import argparse
 import csv
 import json
+import os
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+
+# Fold after fold on one thread each: small matrices gain nothing from more, and two runs can share two cores.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +30,7 @@ SPEECH = ["human", "machine", "screening", "ivr"]
 AUTOMATED = [CLASSES.index(c) for c in ("machine", "screening", "ivr")]
 HUMAN, SILENCE = CLASSES.index("human"), CLASSES.index("silence")
 FOLDS = 4
-STEPS = 200
+STEPS = 160
 HIDDEN = 32
 FRONT = 32
 # Places in the features (src/detect/features.rs): the bands come first, then the level.
@@ -157,7 +163,7 @@ def train(x, y, w, rows, members, epochs, seed, say=""):
             key, sub = jax.random.split(key)
             p, state, loss = update(p, state, x[take], y[take], w[take] * of_call[take, None], sub)
             losses.append(loss)
-        if epoch % 10 == 9 or epoch == epochs - 1:
+        if epoch % 5 == 4 or epoch == epochs - 1:
             print(f"{say} epoch {epoch + 1} loss {np.mean(losses):.4f} {time.time() - began:.0f} s", flush=True)
     return {k: np.asarray(v) for k, v in p.items()}, mean.astype(np.float32), std.astype(np.float32)
 
@@ -296,45 +302,61 @@ def probe(x, w, rows, split):
     return out
 
 
+def work(job):
+    """In a process of its own: the model of one fold and what it says of the fold's calls, or (-1) the model of all."""
+    fold, calls, features, epochs, out = job
+    x, y, w, rows, version = load(calls, features)
+    folds = np.array([int(row["fold"]) for row in rows])
+    p, mean, std = train(x, y, w, rows, np.flatnonzero(folds != fold), epochs, SEED + fold, f"fold {fold}:" if fold >= 0 else "all:")
+    if fold < 0:
+        # Complete but for the temperature, which the folds tell.
+        save(out, p, mean, std, 1.0, version)
+        return fold, p, mean, std, None
+    return fold, p, mean, std, predict(p, mean, std, x[folds == fold])
+
+
+def save(out, p, mean, std, temperature, version):
+    np.savez(out / "weights.npz", mean=mean, std=std, temperature=np.float32(temperature), version=np.int64(version), **p)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("calls", type=Path)
     parser.add_argument("features", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--final-only", action="store_true", help="no folds; needs figures.json of an earlier run")
+    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     x, y, w, rows, version = load(arguments.calls, arguments.features)
     fold = np.array([int(row["fold"]) for row in rows])
     print(f"train: {len(rows)} calls, {x.shape[2]} features", flush=True)
-    target = arguments.out / "figures.json"
-    if arguments.final_only:
-        figures = json.loads(target.read_text())
-    else:
-        logits = np.zeros((*y.shape, len(CLASSES)), np.float32)
-        for f in range(FOLDS):
-            p, mean, std = train(x, y, w, rows, np.flatnonzero(fold != f), arguments.epochs, SEED + f, f"fold {f}:")
-            logits[fold == f] = predict(p, mean, std, x[fold == f])
-        temperature, nll = temperature_of(logits, y, w)
-        post = softmax(logits / temperature)
-        spread = np.random.default_rng(SEED).integers(0, FOLDS, len(rows))
-        figures = {
-            "feature_version": version, "temperature": temperature, "nll": nll,
-            "folds": [figures_of(post, x, w, rows, np.flatnonzero(fold == f)) for f in range(FOLDS)],
-            "all": figures_of(post, x, w, rows, np.arange(len(rows))),
-            "tts_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "1" or r["label"] not in SPEECH])),
-            "recorded_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "0" or r["label"] not in SPEECH])),
-            "channel_probe_source_folds": probe(x, w, rows, fold), "channel_probe_random_folds": probe(x, w, rows, spread),
-        }
-        target.write_text(json.dumps(figures, indent=1))
-        np.savez_compressed(arguments.out / "unseen.npz", logits=logits.astype(np.float16))
-        for f in range(FOLDS):
-            print(f"fold {f}:", {k: v for k, v in figures["folds"][f].items() if k.startswith("auc")}, figures["folds"][f]["recall_at_end"])
-        print("channel probe:", figures["channel_probe_source_folds"], "random split:", figures["channel_probe_random_folds"], "temperature", temperature)
-        print(json.dumps(figures["all"]["policy"], indent=1), flush=True)
-    p, mean, std = train(x, y, w, rows, np.arange(len(rows)), arguments.epochs, SEED + FOLDS, "all:")
-    np.savez(arguments.out / "weights.npz", mean=mean, std=std, temperature=np.float32(figures["temperature"]), version=np.int64(version), **p)
+    logits = np.zeros((*y.shape, len(CLASSES)), np.float32)
+    jobs = [(f, arguments.calls, arguments.features, arguments.epochs, arguments.out) for f in (-1, *range(FOLDS))]
+    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
+        for f, p, mean, std, said in pool.map(work, jobs):
+            if f < 0:
+                final = p, mean, std
+            else:
+                logits[fold == f] = said
+    temperature, nll = temperature_of(logits, y, w)
+    post = softmax(logits / temperature)
+    spread = np.random.default_rng(SEED).integers(0, FOLDS, len(rows))
+    figures = {
+        "feature_version": version, "temperature": temperature, "nll": nll,
+        "folds": [figures_of(post, x, w, rows, np.flatnonzero(fold == f)) for f in range(FOLDS)],
+        "all": figures_of(post, x, w, rows, np.arange(len(rows))),
+        "tts_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "1" or r["label"] not in SPEECH])),
+        "recorded_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "0" or r["label"] not in SPEECH])),
+        "channel_probe_source_folds": probe(x, w, rows, fold), "channel_probe_random_folds": probe(x, w, rows, spread),
+    }
+    (arguments.out / "figures.json").write_text(json.dumps(figures, indent=1))
+    np.savez_compressed(arguments.out / "unseen.npz", logits=logits.astype(np.float16))
+    save(arguments.out, *final, temperature, version)
+    for f in range(FOLDS):
+        print(f"fold {f}:", {k: v for k, v in figures["folds"][f].items() if k.startswith("auc")}, figures["folds"][f]["recall_at_end"])
+    print("channel probe:", figures["channel_probe_source_folds"], "random split:", figures["channel_probe_random_folds"], "temperature", temperature)
+    print(json.dumps(figures["all"]["policy"], indent=1), flush=True)
 
 
 if __name__ == "__main__":
