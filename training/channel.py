@@ -126,7 +126,7 @@ def lose(rng, sound, share, how):
     return sound, holes
 
 
-def transmit(rng, sound, background, speech_rms, mean_snr):
+def transmit(rng, sound, background, speech_rms, mean_snr=30.0):
     """The line: noise, band, level, suppression of silence, codecs, loss. Returns the sound and what was done."""
     n = len(sound)
     snr = float(np.clip(rng.normal(mean_snr, 9), min(8, mean_snr - 18), 50))
