@@ -226,6 +226,20 @@ def decide(post, steps, row, machine_at, length):
     return None, 0.1 * length - onset
 
 
+def told_by_kind(post, x, w, rows):
+    """(class, kind of call) -> calls, and shares told human and automated by `decide` at 0.07 and at 0.02."""
+    out = {}
+    for label in SPEECH:
+        for detail in sorted({row["detail"] for row in rows if row["label"] == label}):
+            where = [n for n, row in enumerate(rows) if (row["label"], row["detail"]) == (label, detail)]
+            entry = [len(where)]
+            for machine_at in (0.07, 0.02):
+                told = [decide(post[n], x[n], rows[n], machine_at, int((w[n] > 0).sum()))[0] for n in where]
+                entry += [round(told.count("human") / len(told), 4), round(told.count("automated") / len(told), 4)]
+            out[f"{label}, {detail}"] = entry
+    return out
+
+
 def figures_of(post, x, w, rows, where):
     """What is reported of the calls `where`."""
     out = {"calls": int(len(where))}
@@ -348,6 +362,7 @@ def main():
         "all": figures_of(post, x, w, rows, np.arange(len(rows))),
         "tts_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "1" or r["label"] not in SPEECH])),
         "recorded_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "0" or r["label"] not in SPEECH])),
+        "kinds": told_by_kind(post, x, w, rows),
         "channel_probe_source_folds": probe(x, w, rows, fold), "channel_probe_random_folds": probe(x, w, rows, spread),
     }
     (arguments.out / "figures.json").write_text(json.dumps(figures, indent=1))
