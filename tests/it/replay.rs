@@ -392,12 +392,9 @@ fn captured_clients_get_what_they_need() {
         }
         for body in &account.bodies {
             let mut reader = quick_xml::Reader::from_str(body);
-            loop {
-                match reader.read_event().unwrap_or_else(|error| panic!("{name}: {error}: {body}")) {
-                    quick_xml::events::Event::Eof => break,
-                    _ => {}
-                }
-            }
+            while reader.read_event().unwrap_or_else(|error| panic!("{name}: {error}: {body}"))
+                != quick_xml::events::Event::Eof
+            {}
             assert!(body.contains(">human</input>"), "{name}: {body}");
         }
     }
