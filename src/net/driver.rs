@@ -103,7 +103,13 @@ struct Driver {
     /// When the call was last without a connection.
     unconnected_since: Option<Instant>,
     drain_at: Option<Instant>,
+    /// When the client was last told something over MRCP.
+    told_at: Option<Instant>,
 }
+
+/// How long a call of ours to end is left to the client after it was told something: a BYE that overtakes
+/// RECOGNITION-COMPLETE ends the client's session before it has read it, and mod_unimrcp's dialplan then waits for ever.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A control channel, and which detector of which stream listens for it.
 struct Channel {
@@ -129,6 +135,9 @@ pub(super) async fn run(parts: Parts) -> Stopped {
             Ok(Some(stopped)) => return stopped,
             Err(_) => {
                 driver.complete_after_panic();
+                let ended = driver.ended.cancelled();
+                // Either way the call is over.
+                drop(tokio::time::timeout(GOODBYE, ended).await);
                 return Stopped::Panicked;
             }
         }
@@ -159,6 +168,7 @@ impl Driver {
             listening: HashMap::new(),
             unconnected_since: Some(Instant::now()),
             drain_at: None,
+            told_at: None,
         };
         driver.change(parts.change);
         (driver, serving)
@@ -178,7 +188,13 @@ impl Driver {
 
     fn next_timeout(&self) -> Option<Instant> {
         let unconnected = self.unconnected_since.map(|since| since + self.connection_timeout);
-        [self.session.poll_timeout(), unconnected, self.drain_at].into_iter().flatten().min()
+        [self.session.poll_timeout(), unconnected, self.leave_at()].into_iter().flatten().min()
+    }
+
+    /// On a server's way down: when recognitions are cut short, or, if none runs, when the call is hung up.
+    fn leave_at(&self) -> Option<Instant> {
+        let drain_at = self.drain_at?;
+        Some(if self.session.is_busy() { drain_at } else { self.told_at? + GOODBYE })
     }
 
     /// One thing that happened, and all that follows from it. Returns why the call is to be ended, if it is.
@@ -214,7 +230,7 @@ impl Driver {
             self.session.drain(now);
         }
         self.obey(now);
-        if self.drain_at.is_some() && !self.session.is_busy() {
+        if self.drain_at.is_some() && !self.session.is_busy() && self.leave_at().is_none_or(|at| at <= now) {
             return Some(Stopped::Drained);
         }
         let unconnected = self.unconnected_since.is_some_and(|since| now >= since + self.connection_timeout);
@@ -226,7 +242,10 @@ impl Driver {
         while let Some(output) = self.session.poll_output() {
             match output {
                 Output::Mrcp { connection, bytes } => match self.connections.get(&connection) {
-                    Some(connection) => connection.outbox.send(bytes),
+                    Some(connection) => {
+                        connection.outbox.send(bytes);
+                        self.told_at = Some(now);
+                    }
                     None => tracing::debug!(connection = connection.0, "an MRCP message for a closed connection"),
                 },
                 Output::Listen { channel, generation, listen } => {
@@ -373,8 +392,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_panic_leaves_no_client_waiting() {
+    /// A driver whose client has a recognition running, and the client's connection.
+    async fn recognizing() -> (Driver, TcpStream, Parser) {
         let address = "127.0.0.1".parse().unwrap();
         let engine = Engine::start(&engine::Config {
             rtp: RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() },
@@ -393,7 +412,7 @@ mod tests {
         let stream = engine.open(&permit, spec, events).unwrap();
         let channel = ChannelIdentifier::parse("a@speechrecog").unwrap();
         let channels = vec![(channel.clone(), Some(1))];
-        let (_phase, phase) = watch::channel(Phase::Serving);
+        let (_, phase) = watch::channel(Phase::Serving);
         let (mut driver, _) = Driver::new(Parts {
             session: Session::new(Arc::new(session::Config::default())),
             change: Change { streams: vec![(1, stream)], channels, ..Change::default() },
@@ -411,10 +430,30 @@ mod tests {
         let mut parser = Parser::default();
         let Message::Response(response) = read(&mut client, &mut parser).await else { panic!("no response") };
         assert_eq!(response.state, RequestState::InProgress);
+        (driver, client, parser)
+    }
 
+    #[tokio::test]
+    async fn a_panic_leaves_no_client_waiting() {
+        let (mut driver, mut client, mut parser) = recognizing().await;
         driver.complete_after_panic();
         let Message::Event(event) = read(&mut client, &mut parser).await else { panic!("no event") };
         assert_eq!((event.name, event.id), (EventName::RecognitionComplete, RequestId(7)));
         assert_eq!(event.headers.get(HeaderName::CompletionCause), Some("006 recognizer-error"));
+    }
+
+    #[tokio::test]
+    async fn a_server_on_its_way_down_leaves_the_goodbye_to_the_client() {
+        let (mut driver, mut client, mut parser) = recognizing().await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        assert_eq!(driver.step(Instant::now(), Wake::Phase(Phase::Draining(deadline))), None);
+        assert_eq!(driver.next_timeout(), Some(deadline));
+        assert_eq!(driver.step(deadline, Wake::Timeout), None);
+        let Message::Event(event) = read(&mut client, &mut parser).await else { panic!("no event") };
+        assert_eq!(event.headers.get(HeaderName::CompletionCause), Some("006 recognizer-error"));
+
+        let leave = deadline + GOODBYE;
+        assert_eq!(driver.next_timeout(), Some(leave));
+        assert_eq!(driver.step(leave, Wake::Timeout), Some(Stopped::Drained));
     }
 }
