@@ -117,11 +117,15 @@ pub struct Activity {
     since_voiced: u32,
     last_hz: [f32; 2],
     tonal: bool,
+    /// Level of the last hop of the burst.
+    last_db: f32,
     /// Hops in a row that a single peak stayed near `run_hz`.
     run: u32,
     run_hz: f32,
-    /// Tonal hops since the burst began, and the cadence as it was then, for a burst that must be taken back.
+    /// Tonal hops and other loud ones since the burst began, and the cadence as it was then, for a burst that must be
+    /// taken back.
     tonal_hops: u32,
+    spoken_hops: u32,
     retreat: Cadence,
     elapsed: u32,
     burst: Option<Burst>,
@@ -146,9 +150,11 @@ impl Default for Activity {
             since_voiced: 0,
             last_hz: [0.0; 2],
             tonal: false,
+            last_db: SILENCE_DB,
             run: 0,
             run_hz: 0.0,
             tonal_hops: 0,
+            spoken_hops: 0,
             retreat: Cadence::default(),
             elapsed: 0,
             burst: None,
@@ -223,15 +229,30 @@ impl Activity {
         self.elapsed += 1;
         if let Some(burst) = &mut self.burst {
             self.tonal_hops += u32::from(self.tonal && self.loud);
-            if self.loud && self.since_voiced <= MARGIN_AFTER {
+            self.spoken_hops += u32::from(!self.tonal && self.loud);
+            if self.run == BEATING_HOPS {
+                // Now it is known what the hops of the run were.
+                let run = (BEATING_HOPS - 1).min(self.spoken_hops);
+                self.spoken_hops -= run;
+                self.tonal_hops += run;
+            }
+            // A tone that begins at once after speech is no part of it.
+            if self.loud && !self.tonal && self.since_voiced <= MARGIN_AFTER {
                 self.length += self.gap + 1;
                 self.gap = 0;
                 burst.off = hop.end;
-                burst.peak_db = burst.peak_db.max(hop.level_db);
+                // A tone shows as one only in its second hop: its first one must not count as loud speech.
+                burst.peak_db = burst.peak_db.max(self.last_db);
+                self.last_db = hop.level_db;
             } else {
                 self.gap += 1;
+                if self.tonal {
+                    self.last_db = SILENCE_DB;
+                }
             }
-            if self.length >= TONE_HOPS && self.tonal_hops as f32 > TONE_SHARE * self.length as f32 {
+            if self.length + self.gap >= TONE_HOPS
+                && self.tonal_hops as f32 > TONE_SHARE * (self.spoken_hops + self.tonal_hops) as f32
+            {
                 self.take_back();
                 return;
             }
@@ -242,8 +263,10 @@ impl Activity {
             self.length = self.loud_run.min(self.since_first + 1 + MARGIN_BEFORE);
             self.gap = 0;
             self.tonal_hops = self.run.min(self.length);
+            self.spoken_hops = self.length - self.tonal_hops;
             let on = SampleTime(hop.end.0.saturating_sub(u64::from(self.length) * HOP as u64));
             self.burst = Some(Burst { on, off: hop.end, peak_db: hop.level_db });
+            self.last_db = SILENCE_DB;
             self.retreat = self.cadence.clone();
             self.elapsed = 1;
             self.begin(on);

@@ -16,9 +16,17 @@ const MOST_MS: u64 = 2_100;
 const RANGE_HZ: std::ops::RangeInclusive<f32> = 330.0..=3_450.0;
 /// Tones are remembered for this long, in milliseconds.
 const MEMORY_MS: u64 = 10_000;
+/// Clear tones are remembered for this long, in milliseconds: a record tone comes every 15 s.
+const PERIOD_MS: u64 = 17_000;
 /// Tones are alike if frequency and length differ by less: in hertz, and as a share.
 const ALIKE_HZ: f32 = 20.0;
 const ALIKE_LENGTH: f64 = 0.25;
+/// A tone that follows another one of other frequency within this, in milliseconds, makes a chain with it. From the third
+/// on the tones of a chain are a tune, or SIT, and no beep.
+const CHAIN_MS: u64 = 60;
+const CHAIN: u32 = 3;
+/// Score from which a tone counts in a chain: the pieces of a voice do not.
+const CHAIN_SCORE: f32 = 0.3;
 /// Numbers that the classifier sees.
 pub const BEEP_FEATURES: usize = 16;
 
@@ -38,9 +46,9 @@ pub struct Candidate {
     pub beep: Beep,
     /// What the classifier sees of it; `training/beep.py` names the numbers in this order.
     pub features: [f32; BEEP_FEATURES],
-    /// Probability that it is a beep, from the classifier.
+    /// Probability that it is a beep, from the classifier; little for the links of a chain of tones.
     pub score: f32,
-    /// Tones alike in the last ten seconds: a periodic tone is no beep.
+    /// Clear tones alike in the last seconds: a periodic tone is no beep.
     pub repeats: u32,
 }
 
@@ -48,6 +56,10 @@ pub struct Candidate {
 #[derive(Debug, Default)]
 pub(super) struct Beeps {
     recent: VecDeque<(SampleTime, SampleTime, f32)>,
+    /// Those that were clear: from, to, frequency.
+    clear: VecDeque<(SampleTime, SampleTime, f32)>,
+    /// The chain that the last tone belongs to: its end, frequency, and number of tones.
+    chain: Option<(SampleTime, f32, u32)>,
 }
 
 impl Beeps {
@@ -60,11 +72,16 @@ impl Beeps {
         while self.recent.front().is_some_and(|old| tone.on.ms_since(old.1) > MEMORY_MS) {
             self.recent.pop_front();
         }
+        while self.clear.front().is_some_and(|old| tone.on.ms_since(old.1) > PERIOD_MS) {
+            self.clear.pop_front();
+        }
         let alike = |old: &&(SampleTime, SampleTime, f32)| {
             let length = old.1.ms_since(old.0) as f64;
             (old.2 - tone.hz).abs() < ALIKE_HZ && (length - ms as f64).abs() < ALIKE_LENGTH * length.max(ms as f64)
         };
-        let repeats = self.recent.iter().filter(alike).count() as u32;
+        let seen = self.recent.iter().filter(alike).count();
+        // The pieces of a voice are alike, too: a beep's period is that of clear tones.
+        let repeats = self.clear.iter().filter(alike).count() as u32;
         let gap = self.recent.back().map_or(2_000, |old| tone.on.ms_since(old.1).min(2_000));
         self.recent.push_back((tone.on, tone.off, tone.hz));
         let key = tone.second_db > -12.0 && dtmf::is_pair(tone.hz, tone.second_hz);
@@ -87,11 +104,27 @@ impl Beeps {
             (tone.level_db - around.floor_db).min(60.0),
             around.speech_db.map_or(0.0, |speech| tone.level_db - speech),
             gap as f32,
-            repeats as f32,
+            seen as f32,
         ];
+        let mut score = beep_trees::probability(&features);
+        // Within a chain nothing falls silent after a tone: its shape counts, not what follows.
+        let pure = tone.share > 0.85 && tone.jitter < 0.3 && tone.ripple < 0.3;
+        if score > CHAIN_SCORE || pure {
+            self.clear.push_back((tone.on, tone.off, tone.hz));
+            let links = match self.chain {
+                Some((off, hz, links)) if tone.on.ms_since(off) <= CHAIN_MS && (hz - tone.hz).abs() > ALIKE_HZ => {
+                    links + 1
+                }
+                _ => 1,
+            };
+            self.chain = Some((tone.off, tone.hz, links));
+            if links >= CHAIN {
+                score = score.min(0.1);
+            }
+        }
         Some(Candidate {
             beep: Beep { on: tone.on, off: tone.off, hz: tone.hz, level_db: tone.level_db },
-            score: beep_trees::probability(&features),
+            score,
             features,
             repeats,
         })

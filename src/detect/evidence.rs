@@ -9,12 +9,14 @@ use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, Features};
 use crate::detect::sit::{Sit, Triplet};
 use crate::detect::spectrum::{Analyzer, Plans};
-use crate::detect::tones::Tones;
+use crate::detect::tones::{Tones, Track};
 
 /// A tone that runs counts as heard after this long, in milliseconds.
 const TONE_MS: u64 = 80;
 /// Share of the energy of a tone that counts as heard.
 const TONE_SHARE: f32 = 0.75;
+/// Share of the energy of a tone that sounds.
+const SOUNDING_SHARE: f32 = 0.4;
 
 /// What one hop showed.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,8 @@ pub(super) struct Evidence {
     pub(super) progress_suspected: bool,
     /// A clear tone that runs: its first sample, nearly, and its level in dB.
     pub(super) tone: Option<(SampleTime, f32)>,
+    /// Frequencies of tones that sound now or may go on in a moment; 0 where there is none.
+    pub(super) sounding: [f32; 2],
 }
 
 /// Measures one stream.
@@ -112,6 +116,8 @@ impl Senses {
             .iter()
             .find(|track| track.is_present() && track.ms() >= TONE_MS && track.share() > TONE_SHARE)
             .map(|track| (track.first, track.level_db()));
+        let mut present = tracks.iter().filter(|track| track.share() > SOUNDING_SHARE);
+        let sounding = std::array::from_fn(|_| present.next().map_or(0.0, Track::hz));
         let evidence = Evidence {
             end: hop.end,
             missing: hop.missing,
@@ -123,6 +129,7 @@ impl Senses {
             progress,
             progress_suspected: self.progress.is_suspected(),
             tone,
+            sounding,
         };
         (taken, Some(evidence))
     }

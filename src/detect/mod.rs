@@ -19,6 +19,9 @@ mod sit;
 mod spectrum;
 mod tones;
 
+#[cfg(test)]
+mod tests;
+
 pub use activity::{Activity, Burst, Cadence};
 pub use beep::{BEEP_FEATURES, Candidate};
 pub use belief::{CLASSES, Posteriors};

@@ -18,7 +18,7 @@ const INPUT_RANGE_DB: f32 = 30.0;
 /// Pause after which a person is told, in ms: at the dial's 0.0 and 1.0.
 const HUMAN_PAUSE_MS: (f32, f32) = (500.0, 1_100.0);
 /// Probability of a person, among all that speaks, from which one is told after that pause.
-const HUMAN_SURE: (f32, f32) = (0.60, 0.85);
+const HUMAN_SURE: (f32, f32) = (0.60, 0.90);
 /// The same when the pause has lasted twice as long.
 const HUMAN_LIKELY: (f32, f32) = (0.45, 0.65);
 /// Voicemail: a person is told only if this sure, or after [`BEEP_WAIT_MS`]; a short greeting's beep may come.
@@ -26,13 +26,15 @@ const HUMAN_NO_BEEP: f32 = 0.93;
 const BEEP_WAIT_MS: u64 = 2_500;
 /// Probability of a person below which an automated answer is told, and the speech it takes, in ms.
 const MACHINE_SURE: (f32, f32) = (0.12, 0.02);
-const MACHINE_SPEECH_MS: (f32, f32) = (1_200.0, 2_200.0);
+const MACHINE_SPEECH_MS: (f32, f32) = (1_000.0, 2_000.0);
 /// Rules alone take longer: the cadence says nothing early.
 const MACHINE_RULES: f32 = 0.20;
 /// Steps in a row that an automated answer must be likely.
 const MACHINE_STEPS: u32 = 2;
 /// A pause this long ends a greeting for good: what is likelier then is told. Speech-Complete-Timeout overrides it.
 const GREETING_PAUSE_MS: (f32, f32) = (1_500.0, 2_500.0);
+/// Probability from which a person is told then: losing a person costs more than reaching a machine.
+const PERSON_AFTER_ALL: f32 = 0.40;
 /// A pause this long dates the greeting's end.
 const GREETING_END_MS: u64 = 400;
 
@@ -42,9 +44,13 @@ const MUSIC_MS: u64 = 3_000;
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
 const BEEP_SURE: (f32, f32) = (0.50, 0.75);
+/// A beep's length is measured to within this, in ms.
+const EDGES_MS: u64 = 8;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
 const PIP_MS: u64 = 180;
 const PIP_WAIT_MS: u64 = 95;
+/// A pip that has begun by then is waited for until this long after the last one's end.
+const PIP_END_MS: u64 = 400;
 /// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
 const PIP_GAP_MS: u64 = 90;
 const PIP_HZ: f32 = 15.0;
@@ -70,6 +76,9 @@ const BEEP_ALONE: f32 = 0.8;
 const SILENCE_SURE: f32 = 0.95;
 /// Confidence of "the greeting ended, no beep came".
 const NO_BEEP_SURE: f32 = 0.7;
+
+/// Confidence at least of a person told: the probability is of the sound, and what follows a pause speaks for a person.
+const TOLD_LEAST: f32 = 0.5;
 
 /// Labels of what speaks without being a person.
 const AUTOMATED: [Label; 3] = [Label::Machine, Label::Screening, Label::Ivr];
@@ -265,12 +274,15 @@ impl Policy {
             });
         }
         let (beep, score) = self.pip?;
-        if beep.off.ms_since(beep.on) <= PIP_MS && view.now.ms_since(beep.off) < PIP_WAIT_MS {
+        let since = view.now.ms_since(beep.off);
+        let next = since < PIP_END_MS && evidence.sounding.iter().any(|hz| (hz - beep.hz).abs() < PIP_HZ);
+        if beep.off.ms_since(beep.on) <= PIP_MS && (since < PIP_WAIT_MS || next) {
             return None;
         }
         self.pip = None;
         let length = beep.off.ms_since(beep.on);
-        if !(self.settings.beep_min_ms..=self.settings.beep_max_ms).contains(&length) {
+        let (shortest, longest) = (self.settings.beep_min_ms, self.settings.beep_max_ms);
+        if length + EDGES_MS < shortest || length > longest + EDGES_MS {
             return None;
         }
         let on = view.speech.and_then(|speech| speech.speech_on);
@@ -348,7 +360,7 @@ impl Policy {
             || pause_ms >= 2 * pause && person >= self.dial(HUMAN_LIKELY);
         let waits = self.listen.goal == Goal::Voicemail && person < HUMAN_NO_BEEP && pause_ms < BEEP_WAIT_MS;
         if early && !waits {
-            return Some((Label::Human, person.max(self.listen.confidence_threshold.min(0.5))));
+            return Some((Label::Human, person.max(TOLD_LEAST)));
         }
         let spoken_ms = u64::from(speech.since_on - speech.pause.min(speech.since_on)) * 10;
         let automated = belief.best_of(&AUTOMATED).0;
@@ -356,7 +368,11 @@ impl Policy {
             return Some((automated, 1.0 - person));
         }
         if pause_ms >= complete && !waits {
-            return Some(if person >= 0.5 { (Label::Human, person) } else { (automated, 1.0 - person) });
+            return Some(if person >= PERSON_AFTER_ALL {
+                (Label::Human, person.max(TOLD_LEAST))
+            } else {
+                (automated, 1.0 - person)
+            });
         }
         None
     }

@@ -337,10 +337,10 @@ fn envelope(track: &Track, hop: &Hop, analyzer: &Analyzer) -> Look {
         (((time.0.saturating_sub(from.0)) as usize + SMOOTH / 2) / GRAIN).clamp(1, grains.len().max(1)) - 1
     };
     // The plateau: hops that certainly lie inside.
-    let middle = WINDOW as u64 / 2;
+    let centre = WINDOW as u64 / 2;
     let inner = (
-        grain_of(SampleTime(track.first.0.saturating_sub(middle))),
-        grain_of(SampleTime(track.last.0.saturating_sub(middle))),
+        grain_of(SampleTime(track.first.0.saturating_sub(centre))),
+        grain_of(SampleTime(track.last.0.saturating_sub(centre))),
     );
     let mut plateau: Vec<f32> = grains[inner.0..=inner.1.max(inner.0)].iter().filter_map(size).collect();
     plateau.sort_by(f32::total_cmp);
@@ -348,12 +348,20 @@ fn envelope(track: &Track, hop: &Hop, analyzer: &Analyzer) -> Look {
     let half = amplitude / 2.0;
     let under = |grain: usize| size(&grains[grain]).is_some_and(|size| size < half);
 
-    // Outwards from the plateau until the envelope stays under half of it.
+    // Outwards from the plateau until the envelope stays under half of it. The first and the last hop may show a tone
+    // that fills less than half of their windows: the plateau begins further in.
+    let middle = usize::midpoint(inner.0, inner.1.max(inner.0));
     let mut on = inner.0;
+    while on < middle && under(on) {
+        on += 1;
+    }
     while on > 1 && !(under(on - 1) && under(on - 2)) {
         on -= 1;
     }
     let mut off = inner.1.max(inner.0);
+    while off > middle && under(off) {
+        off -= 1;
+    }
     while off + 2 < grains.len() && !(under(off + 1) && under(off + 2)) {
         off += 1;
     }

@@ -1,0 +1,486 @@
+//! Whole decisions on synthesised sound: exact dates, whatever the frames and the company.
+
+use std::f32::consts::TAU;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::audio::{Frame, SampleTime};
+use crate::detect::{
+    Backend, Config, Detector, End, Event, Goal, Hotword, InputType, Label, LabelSet, Listen, Method, Model,
+    ModelError, Outcome, advance,
+};
+
+/// Sound under construction.
+#[derive(Clone, Default)]
+struct Sound(Vec<f32>);
+
+impl Sound {
+    fn silence(mut self, ms: usize) -> Self {
+        self.0.resize(self.0.len() + ms * 8, 0.0);
+        self
+    }
+
+    /// Tones of equal level, -20 dB each.
+    fn tone(mut self, hz: &[f32], ms: usize) -> Self {
+        let sample = |n: usize| hz.iter().map(|hz| 0.1 * (TAU * hz * n as f32 / 8000.0).sin()).sum::<f32>();
+        self.0.extend((0..ms * 8).map(sample));
+        self
+    }
+
+    /// Something voiced: a gliding pitch with formants that move, in syllables.
+    fn voice(mut self, ms: usize) -> Self {
+        let mut phase = 0.0;
+        for n in 0..ms * 8 {
+            let t = n as f32 / 8000.0;
+            let pitch = 130.0 + 25.0 * (TAU * 0.7 * t).sin() + 6.0 * (TAU * 5.3 * t).sin();
+            phase += pitch / 8000.0;
+            let formants = [520.0 + 220.0 * (TAU * 1.9 * t).sin(), 1500.0 + 450.0 * (TAU * 1.3 * t).cos()];
+            let voiced: f32 = (1..22)
+                .map(|k| {
+                    let hz = pitch * k as f32;
+                    let gain: f32 = formants.iter().map(|formant| 1.0 / (1.0 + ((hz - formant) / 90.0).powi(2))).sum();
+                    gain * (TAU * phase * k as f32).sin()
+                })
+                .sum();
+            let syllable = (0.5 - 0.5 * (TAU * 4.0 * t).cos()).sqrt();
+            self.0.push(0.08 * syllable * voiced);
+        }
+        self
+    }
+
+    /// Noise of this level over everything, from a fixed generator.
+    fn noise(mut self, db: f32) -> Self {
+        let mut state = 1_u32;
+        let gain = 10.0_f32.powf(db / 20.0) * 3.0_f32.sqrt();
+        for sample in &mut self.0 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *sample += gain * ((state >> 8) as f32 / 8_388_608.0 - 1.0);
+        }
+        self
+    }
+
+    fn samples(&self) -> Vec<i16> {
+        self.0.iter().map(|sample| (sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16).collect()
+    }
+}
+
+fn sound() -> Sound {
+    Sound::default()
+}
+
+fn voicemail() -> Listen {
+    Listen { goal: Goal::Voicemail, recognition_timeout_ms: Some(120_000), ..Listen::default() }
+}
+
+fn beep() -> Listen {
+    Listen { goal: Goal::Beep, accepts: LabelSet::EMPTY.with(Label::Beep).with(Label::Machine), ..voicemail() }
+}
+
+/// What a listening from the first sample says to the sound in pieces of 20 ms; then nothing more arrives.
+fn events(listen: &Listen, sound: &Sound) -> Vec<Event> {
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    let mut model = Model::rules();
+    detector.listen(listen.clone());
+    for piece in sound.samples().chunks(160) {
+        detector.push(Frame::Sound(piece));
+        advance(&mut model, &mut [&mut detector]);
+    }
+    detector.push(Frame::Missing { samples: 150 * 8000 });
+    advance(&mut model, &mut [&mut detector]);
+    std::iter::from_fn(|| detector.poll_event()).collect()
+}
+
+fn outcome(listen: &Listen, sound: &Sound) -> Outcome {
+    match events(listen, sound).pop() {
+        Some(Event::Concluded(outcome)) => *outcome,
+        other => panic!("no outcome but {other:?}"),
+    }
+}
+
+fn seconds(at: Option<SampleTime>) -> String {
+    at.map_or_else(|| "-".to_owned(), |at| format!("{:.4}", at.as_secs()))
+}
+
+/// The sounds whose decisions `tests/data/detect/decisions.txt` holds.
+fn gallery() -> Vec<(&'static str, Listen, Sound)> {
+    let answer = Listen::default;
+    let ring = |hz: &[f32]| sound().silence(300).tone(hz, 2000).silence(4000).tone(hz, 2000).silence(2000).noise(-60.0);
+    let triplet = |hz: [f32; 3], ms: [usize; 3]| {
+        let tones = sound().silence(400).tone(&hz[..1], ms[0]).tone(&hz[1..2], ms[1]).tone(&hz[2..], ms[2]);
+        tones.silence(500).voice(2000).noise(-55.0)
+    };
+    let double_ring = sound().tone(&[400.0, 450.0], 400).silence(200).tone(&[400.0, 450.0], 400).silence(2000);
+    let busy =
+        |hz: &[f32], ms| (0..6).fold(sound().silence(100), |sound, _| sound.tone(hz, ms).silence(ms)).noise(-55.0);
+    let greeting = || sound().silence(500).voice(4500).silence(600);
+    vec![
+        ("person", answer(), sound().silence(800).voice(600).silence(3000).noise(-55.0)),
+        ("long greeting", answer(), sound().silence(500).voice(9000).silence(3000).noise(-55.0)),
+        ("greeting, beep", voicemail(), greeting().tone(&[1000.0], 400).silence(3000).noise(-55.0)),
+        ("greeting, dual beep", voicemail(), greeting().tone(&[700.0, 1100.0], 250).silence(3000).noise(-50.0)),
+        ("greeting, pips", voicemail(), greeting().tone(&[1400.0], 120).silence(60).tone(&[1400.0], 120).silence(3000)),
+        ("greeting without beep", voicemail(), greeting().silence(4000).noise(-55.0)),
+        (
+            "short greeting, beep",
+            voicemail(),
+            sound().silence(300).voice(900).silence(1500).tone(&[440.0], 800).silence(2000),
+        ),
+        ("beep alone", beep(), sound().silence(2000).tone(&[2000.0], 100).silence(2000).noise(-55.0)),
+        ("US ringback", answer(), ring(&[440.0, 480.0])),
+        ("European ringback", answer(), sound().silence(200).tone(&[425.0], 1000).silence(4000).tone(&[425.0], 1000)),
+        ("British ringback", answer(), double_ring.noise(-60.0)),
+        ("US busy", answer(), busy(&[480.0, 620.0], 500)),
+        ("US congestion", answer(), busy(&[480.0, 620.0], 250)),
+        ("European busy", answer(), busy(&[425.0], 480)),
+        ("SIT intercept", answer(), triplet([913.8, 1370.6, 1776.7], [274, 274, 380])),
+        ("SIT vacant code", answer(), triplet([985.2, 1370.6, 1776.7], [380, 274, 380])),
+        ("SIT reorder", answer(), triplet([913.8, 1428.5, 1776.7], [274, 380, 380])),
+        ("SIT no circuit", answer(), triplet([985.2, 1428.5, 1776.7], [380, 380, 380])),
+        ("SIT of ITU-T", answer(), triplet([950.0, 1400.0, 1800.0], [330, 330, 330])),
+        ("fax answer tone", answer(), sound().silence(600).tone(&[2100.0], 3000).silence(1000).noise(-55.0)),
+        ("fax calling tone", answer(), sound().silence(600).tone(&[1100.0], 500).silence(3000).noise(-55.0)),
+        ("nothing", answer(), sound().silence(7000).noise(-62.0)),
+        ("nothing arrives", answer(), sound()),
+    ]
+}
+
+#[test]
+fn decisions_are_those_of_the_golden_file() {
+    let mut page = String::new();
+    for (name, listen, sound) in gallery() {
+        let outcome = outcome(&listen, &sound);
+        let timeline = &outcome.timeline;
+        let beep = timeline.beep.map_or_else(
+            || "-".to_owned(),
+            |beep| {
+                let (on, off) = (beep.on.as_secs(), beep.off.as_secs());
+                format!("{on:.4}-{off:.4} {:.1} Hz {:.1} dB", beep.hz, beep.level_db)
+            },
+        );
+        writeln!(
+            page,
+            "{name}: {} {:.2} {:?} at {}\n  speech {} to {}, beep {beep}, speak at {}\n  {}",
+            outcome.label,
+            outcome.confidence,
+            outcome.end,
+            seconds(Some(timeline.decided_at)),
+            seconds(timeline.speech_on),
+            seconds(timeline.greeting_end),
+            seconds(timeline.speak_at),
+            outcome.reason,
+        )
+        .unwrap();
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/detect/decisions.txt");
+    #[allow(clippy::disallowed_methods, reason = "a test's golden file")]
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    #[allow(clippy::disallowed_methods, reason = "a test's golden file")]
+    let expected = std::fs::read_to_string(path).unwrap();
+    assert_eq!(page, expected, "UPDATE_EXPECT=1 accepts what changed");
+}
+
+#[test]
+fn beeps_are_found_where_they_are() {
+    for (hz, ms) in [
+        (350.0, 300),
+        (440.0, 80),
+        (640.0, 1000),
+        (852.0, 70),
+        (1000.0, 100),
+        (1400.0, 500),
+        (2600.0, 150),
+        (3400.0, 1500),
+    ] {
+        let at = 500 + 3000 + 700;
+        let sound = sound().silence(500).voice(3000).silence(700).tone(&[hz], ms).silence(1500).noise(-50.0);
+        let outcome = outcome(&voicemail(), &sound);
+        let beep = outcome.timeline.beep.unwrap_or_else(|| panic!("{hz} Hz, {ms} ms: {outcome:?}"));
+        let near = |is: SampleTime, ms: usize| is.0.abs_diff(ms as u64 * 8) <= 64;
+        assert!(near(beep.on, at) && near(beep.off, at + ms), "{hz} Hz, {ms} ms: {beep:?}");
+        assert!((beep.hz - hz).abs() < 1.0, "{hz} Hz, {ms} ms: {beep:?}");
+        assert!((beep.level_db + 20.0).abs() < 0.5, "{hz} Hz, {ms} ms: {beep:?}");
+        assert_eq!(outcome.timeline.speak_at, Some(beep.off));
+        let late = outcome.timeline.decided_at.ms_since(beep.off);
+        // A short one may be the first of several pips.
+        assert!(late <= if ms <= 180 { 110 } else { 60 }, "{hz} Hz, {ms} ms: told {late} ms late");
+    }
+}
+
+#[test]
+fn what_only_resembles_a_beep_is_none() {
+    let keys = [697.0, 770.0, 852.0]
+        .iter()
+        .fold(sound().silence(500), |sound, row| sound.tone(&[*row, 1336.0], 120).silence(100));
+    let melody =
+        [523.0, 587.0, 659.0, 698.0, 784.0, 880.0, 988.0].iter().fold(sound(), |sound, hz| sound.tone(&[*hz], 180));
+    let pieces = [
+        ("keys", keys.silence(2500)),
+        ("melody", melody.clone().silence(20)),
+        ("voice", sound().silence(400).voice(6000)),
+        ("triplet", sound().tone(&[950.0], 330).tone(&[1400.0], 330).tone(&[1800.0], 330).silence(1000)),
+        ("long tone", sound().silence(300).tone(&[1000.0], 3000).silence(1000)),
+    ];
+    for (name, sound) in pieces {
+        let outcome = outcome(&beep(), &sound.noise(-55.0));
+        assert!(outcome.timeline.beep.is_none(), "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_periodic_tone_is_no_beep_again() {
+    // The record tone of a conversation; the listening begins after its first one.
+    let recorded = sound().voice(1500).tone(&[1400.0], 500).silence(300).voice(3000).silence(300);
+    let recorded = recorded.tone(&[1400.0], 500).silence(5000).noise(-55.0).samples();
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.push(Frame::Sound(&recorded[..2500 * 8]));
+    detector.listen(beep());
+    detector.push(Frame::Sound(&recorded[2500 * 8..]));
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    let outcome = std::iter::from_fn(|| detector.poll_event()).find_map(|event| match event {
+        Event::Concluded(outcome) => Some(*outcome),
+        Event::InputStarted { .. } => None,
+    });
+    assert_eq!(outcome.and_then(|outcome| outcome.timeline.beep), None);
+}
+
+#[test]
+fn input_starts_once_and_before_the_outcome() {
+    let told = events(&Listen::default(), &sound().silence(800).voice(600).silence(2000).noise(-55.0));
+    let [Event::InputStarted { at, input: InputType::Speech }, Event::Concluded(_)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(at.0.abs_diff(800 * 8) < 60 * 8, "{at:?}");
+    let keys = events(&Listen::default(), &sound().silence(800).tone(&[770.0, 1336.0], 100).silence(2000));
+    assert!(matches!(keys.first(), Some(Event::InputStarted { input: InputType::Dtmf, .. })), "{keys:?}");
+}
+
+#[test]
+fn a_key_from_outside_is_input() {
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.listen(Listen::default());
+    detector.push(Frame::Sound(&[0; 800]));
+    detector.key('5');
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    let expected = Event::InputStarted { at: SampleTime(800), input: InputType::Dtmf };
+    assert_eq!(detector.poll_event(), Some(expected));
+}
+
+#[test]
+fn no_input_timer_runs_from_the_start_or_from_the_command() {
+    let silence = outcome(&Listen::default(), &sound().silence(6000));
+    assert_eq!((silence.end, silence.label), (End::NoInput, Label::Silence));
+    assert_eq!(silence.timeline.decided_at, SampleTime(5 * 8000));
+
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.listen(Listen { start_input_timers: false, ..Listen::default() });
+    detector.push(Frame::Sound(&vec![0; 8 * 8000]));
+    detector.start_input_timers();
+    detector.start_input_timers();
+    detector.push(Frame::Sound(&vec![0; 8 * 8000]));
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    let Some(Event::Concluded(outcome)) = detector.poll_event() else { panic!("nothing told") };
+    assert_eq!((outcome.end, outcome.timeline.decided_at), (End::NoInput, SampleTime(13 * 8000)));
+}
+
+#[test]
+fn recognition_timer_runs_from_the_first_input() {
+    let listen = Listen { recognition_timeout_ms: Some(1_500), ..Listen::default() };
+    let outcome = outcome(&listen, &sound().silence(2000).voice(6000).noise(-55.0));
+    assert_eq!(outcome.end, End::MaxTime);
+    let after = outcome.timeline.decided_at.ms_since(outcome.timeline.speech_on.unwrap());
+    assert!((1_500..1_700).contains(&after), "{after} ms");
+}
+
+#[test]
+fn a_label_below_the_threshold_is_unknown_and_still_an_alternative() {
+    let listen = Listen { confidence_threshold: 0.99, ..Listen::default() };
+    let outcome = outcome(&listen, &sound().silence(800).voice(600).silence(3000).noise(-55.0));
+    assert_eq!(outcome.label, Label::Unknown);
+    assert_eq!(outcome.alternatives.first().map(|other| other.label), Some(Label::Human));
+}
+
+#[test]
+fn the_dial_trades_time_for_certainty() {
+    let person = sound().silence(500).voice(600).silence(3000).noise(-55.0);
+    let at = |dial| outcome(&Listen { speed_vs_accuracy: dial, ..Listen::default() }, &person).timeline.decided_at;
+    assert!(at(0.0) < at(0.5) && at(0.5) < at(1.0));
+}
+
+#[test]
+fn faint_sound_is_input_only_to_a_sensitive_listener() {
+    let faint = Sound(sound().silence(500).voice(600).silence(5000).0.iter().map(|sample| sample * 0.06).collect());
+    let of = |sensitivity| outcome(&Listen { sensitivity, ..Listen::default() }, &faint);
+    assert_eq!(of(0.2).end, End::NoInput);
+    assert_eq!(of(1.0).label, Label::Human);
+}
+
+#[test]
+fn speech_complete_timeout_ends_a_greeting() {
+    let greeting = sound().silence(300).voice(5000).silence(6000).noise(-55.0);
+    let at = |ms| {
+        let outcome = outcome(&Listen { speech_complete_timeout_ms: ms, ..voicemail() }, &greeting);
+        assert_eq!((outcome.label, outcome.timeline.speak_at), (Label::Machine, Some(outcome.timeline.decided_at)));
+        outcome.timeline.decided_at.ms_since(outcome.timeline.greeting_end.unwrap())
+    };
+    assert!(at(Some(1_000)).abs_diff(1_000) < 60, "{}", at(Some(1_000)));
+    assert!(at(None).abs_diff(3_000) < 60, "{}", at(None));
+}
+
+#[test]
+fn what_does_not_arrive_is_no_silence() {
+    // A person would be told 0.8 s into the pause; here the pause is a hole in a greeting.
+    let (before, after) = (sound().silence(500).voice(700).samples(), sound().voice(5000).samples());
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.listen(Listen::default());
+    detector.push(Frame::Sound(&before));
+    detector.push(Frame::Missing { samples: 2 * 8000 });
+    detector.push(Frame::Sound(&after));
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    let told: Vec<_> = std::iter::from_fn(|| detector.poll_event()).collect();
+    let Some(Event::Concluded(outcome)) = told.last() else { panic!("{told:?}") };
+    assert_eq!(outcome.label, Label::Machine, "{outcome:?}");
+}
+
+#[test]
+fn hotword_hears_only_its_word_of_its_length() {
+    let listen = Listen {
+        hotword: Some(Hotword { min_ms: 200, max_ms: 600 }),
+        accepts: LabelSet::EMPTY.with(Label::Beep),
+        ..beep()
+    };
+    let sound = sound().silence(500).voice(2000).silence(500).tone(&[900.0], 100).silence(4000).tone(&[1000.0], 400);
+    let told = events(&listen, &sound.silence(1000).noise(-55.0));
+    let [Event::Concluded(outcome)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(outcome.label, Label::Beep);
+    assert!((outcome.timeline.beep.unwrap().hz - 1000.0).abs() < 1.0);
+}
+
+#[test]
+fn only_sound_after_listening_began_decides() {
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.push(Frame::Sound(&sound().voice(5000).silence(1000).samples()));
+    detector.listen(Listen::default());
+    detector.push(Frame::Sound(&sound().silence(6000).samples()));
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    let Some(Event::Concluded(outcome)) = detector.poll_event() else { panic!("nothing told") };
+    assert_eq!((outcome.label, outcome.timeline.started), (Label::Silence, SampleTime(6 * 8000)));
+    assert_eq!(outcome.timeline.decided_at, SampleTime(11 * 8000));
+}
+
+#[test]
+fn unlisten_silences() {
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.listen(Listen::default());
+    detector.push(Frame::Sound(&sound().silence(500).voice(1000).samples()));
+    detector.unlisten();
+    detector.push(Frame::Sound(&[0; 80_000]));
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    assert_eq!(detector.poll_event(), None);
+    assert_eq!(detector.now(), SampleTime(1500 * 8 + 80_000));
+}
+
+#[test]
+fn the_built_in_model_runs_in_batches_as_alone() {
+    let config = Config { builtin_runtime: true, ..Config::default() };
+    let mut model = Model::load(&config).unwrap();
+    assert_eq!(*model.backend(), Backend::Rten);
+    let config = Arc::new(config);
+    let sounds: Vec<Vec<i16>> = gallery().into_iter().map(|(_, _, sound)| sound.silence(8000).samples()).collect();
+    let new = || {
+        let mut detector = Detector::new(Arc::clone(&config));
+        detector.listen(Listen::default());
+        detector
+    };
+    let told = |detector: &mut Detector| -> Vec<Event> { std::iter::from_fn(|| detector.poll_event()).collect() };
+    let mut together: Vec<Detector> = sounds.iter().map(|_| new()).collect();
+    for (detector, sound) in together.iter_mut().zip(&sounds) {
+        detector.push(Frame::Sound(sound));
+        detector.push(Frame::Missing { samples: 60 * 8000 });
+    }
+    advance(&mut model, &mut together.iter_mut().collect::<Vec<_>>());
+    let mut by_model = 0;
+    for (detector, sound) in together.iter_mut().zip(&sounds) {
+        let mut alone = new();
+        alone.push(Frame::Sound(sound));
+        alone.push(Frame::Missing { samples: 60 * 8000 });
+        advance(&mut model, &mut [&mut alone]);
+        let (alone, batch) = (told(&mut alone), told(detector));
+        let (Some(Event::Concluded(one)), Some(Event::Concluded(other))) = (alone.last(), batch.last()) else {
+            panic!("{alone:?} {batch:?}");
+        };
+        assert_eq!((one.label, one.timeline), (other.label, other.timeline));
+        assert!((one.confidence - other.confidence).abs() < 1e-3);
+        by_model += usize::from(one.method == Method::Model);
+    }
+    assert!(by_model > 0);
+}
+
+#[test]
+fn a_wrong_model_is_refused_with_a_reason() {
+    let at = |name: &str| Some(concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + name).map(Into::into);
+    let load = |model| Model::load(&Config { model, builtin_runtime: true, ..Config::default() });
+    assert!(matches!(load(at("models/none.onnx")), Err(ModelError::File(..))));
+    assert!(matches!(load(at("Cargo.toml")), Err(ModelError::Runtime(_))));
+    let no_library = Config { onnxruntime: at("Cargo.lock"), ..Config::default() };
+    assert!(matches!(Model::load(&no_library), Err(ModelError::Runtime(_))));
+    let rules = Model::load(&Config { rules_only: true, ..Config::default() }).unwrap();
+    assert_eq!(*rules.backend(), Backend::Rules);
+}
+
+#[test]
+fn settings_are_checked() {
+    assert_eq!(Config::default().validate(), Ok(()));
+    let wrong = Config { beep_max_ms: 2_001, ..Config::default() };
+    assert_eq!(wrong.validate(), Err("beep_max_ms: 2001 is over 2000".to_owned()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn frames_of_any_length_decide_alike(which in 0_usize..23, cuts in proptest::collection::vec(1_usize..5000, 1..40)) {
+        let (_, listen, sound) = gallery().swap_remove(which);
+        let samples = sound.samples();
+        let told = |cuts: &[usize], at_once: bool| {
+            let mut detector = Detector::new(Arc::new(Config::default()));
+            let mut model = Model::rules();
+            detector.listen(listen.clone());
+            let mut left = samples.as_slice();
+            for cut in cuts.iter().cycle() {
+                if left.is_empty() {
+                    break;
+                }
+                let (piece, rest) = left.split_at((*cut).min(left.len()));
+                detector.push(Frame::Sound(piece));
+                left = rest;
+                if !at_once {
+                    advance(&mut model, &mut [&mut detector]);
+                }
+            }
+            detector.push(Frame::Missing { samples: 130 * 8000 });
+            advance(&mut model, &mut [&mut detector]);
+            std::iter::from_fn(|| detector.poll_event()).collect::<Vec<_>>()
+        };
+        let expected = told(&[160], false);
+        prop_assert!(!expected.is_empty());
+        prop_assert_eq!(&told(&cuts, false), &expected);
+        prop_assert_eq!(&told(&cuts, true), &expected);
+    }
+
+    #[test]
+    fn no_sound_is_too_strange(pieces in proptest::collection::vec((any::<bool>(), 1_usize..3000, any::<i16>()), 1..30)) {
+        let mut detector = Detector::new(Arc::new(Config::default()));
+        let mut model = Model::rules();
+        detector.listen(voicemail());
+        for (arrives, length, seed) in pieces {
+            let piece: Vec<i16> = (0..length).map(|n| seed.wrapping_mul(n as i16 | 1)).collect();
+            detector.push(if arrives { Frame::Sound(&piece) } else { Frame::Missing { samples: length } });
+            advance(&mut model, &mut [&mut detector]);
+        }
+        prop_assert!(std::iter::from_fn(|| detector.poll_event()).count() <= 2);
+    }
+}
