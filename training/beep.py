@@ -56,7 +56,8 @@ def beep(rng, recorded):
     t = np.arange(int(seconds * RATE)) / RATE
     if kind == "dual":
         other = min(hz * rng.uniform(1.12, 2.0), 3500)
-        return soft(0.6 * np.sin(2 * np.pi * hz * t) + 0.6 * rng.uniform(0.3, 1) * np.sin(2 * np.pi * other * t), fade), [(0, len(t))]
+        low, high = sorted([1.0, rng.uniform(0.3, 1)], reverse=rng.random() < 0.5)
+        return soft(0.6 * low * np.sin(2 * np.pi * hz * t) + 0.6 * high * np.sin(2 * np.pi * other * t), fade), [(0, len(t))]
     if kind == "chirp":
         bend = rng.uniform(-0.12, 0.12) * hz / seconds
         return soft(np.sin(2 * np.pi * (hz * t + 0.5 * bend * t * t)), fade), [(0, len(t))]
@@ -275,7 +276,7 @@ def main():
     for threshold in (0.3, 0.4, 0.5, 0.6, 0.7):
         told = scores >= threshold
         recall, false = told[y == 1].mean(), told[y == 0].sum() / hours
-        by = {kind: int((told & (y == 0) & (kinds == kind)).sum()) for kind in np.unique(kinds)}
+        by = {str(kind): int((told & (y == 0) & (kinds == kind)).sum()) for kind in np.unique(kinds)}
         print(f"from {threshold}: recall {100 * recall:.1f} %, {false:.1f} false an hour", by)
         if threshold in (0.4, 0.5, 0.6):
             figures.append(f"{100 * recall:.1f} % of measured beeps and {false:.0f} false an hour from {threshold}")

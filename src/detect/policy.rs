@@ -25,7 +25,7 @@ const HUMAN_LIKELY: (f32, f32) = (0.45, 0.65);
 const HUMAN_NO_BEEP: f32 = 0.93;
 const BEEP_WAIT_MS: u64 = 2_500;
 /// Probability of a person below which an automated answer is told, and the speech it takes, in ms.
-const MACHINE_SURE: (f32, f32) = (0.12, 0.02);
+const MACHINE_SURE: (f32, f32) = (0.17, 0.03);
 const MACHINE_SPEECH_MS: (f32, f32) = (1_000.0, 2_000.0);
 /// Rules alone take longer: the cadence says nothing early.
 const MACHINE_RULES: f32 = 0.20;
@@ -41,6 +41,8 @@ const GREETING_END_MS: u64 = 400;
 /// Probability of music, and how long it has to be heard, in ms.
 const MUSIC_SURE: f32 = 0.8;
 const MUSIC_MS: u64 = 3_000;
+/// Probability of music from which it is told when time is over.
+const MUSIC_AFTER_ALL: f32 = 0.5;
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
 const BEEP_SURE: (f32, f32) = (0.50, 0.75);
@@ -51,6 +53,8 @@ const PIP_MS: u64 = 180;
 const PIP_WAIT_MS: u64 = 95;
 /// A pip that has begun by then is waited for until this long after the last one's end.
 const PIP_END_MS: u64 = 400;
+/// A tone's end is noticed within this, in ms.
+const BEEP_NOTICE_MS: u64 = 100;
 /// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
 const PIP_GAP_MS: u64 = 90;
 const PIP_HZ: f32 = 15.0;
@@ -104,6 +108,8 @@ pub(super) struct Policy {
     awaiting: Option<(Label, f32)>,
     /// A pip that may be followed by another one.
     pip: Option<(Beep, f32)>,
+    /// When a tone last sounded that may be a beep.
+    toned: Option<SampleTime>,
     /// When sound last arrived.
     arrived: SampleTime,
 }
@@ -126,6 +132,7 @@ impl Policy {
             music_since: None,
             awaiting: None,
             pip: None,
+            toned: None,
             arrived: now,
         }
     }
@@ -164,10 +171,11 @@ impl Policy {
             }
         }
         let view = View { now: evidence.end, speech, belief };
+        let may_come = self.beep_may_come(evidence);
         let outcome = self
             .by_tones(evidence, &view, gate)
             .or_else(|| self.by_beep(evidence, &view, gate))
-            .or_else(|| self.by_speech(&view))
+            .or_else(|| if may_come { None } else { self.by_speech(&view) })
             .filter(|outcome| self.may_end(outcome))
             .or_else(|| self.by_time(&view));
         said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));
@@ -306,6 +314,16 @@ impl Policy {
         Some(outcome)
     }
 
+    /// Whether a tone sounds that may turn out to be a beep: no silence is over before that is known.
+    fn beep_may_come(&mut self, evidence: &Evidence) -> bool {
+        if let Some((on, _)) = evidence.tone
+            && evidence.end.ms_since(on) <= self.settings.beep_max_ms + BEEP_NOTICE_MS
+        {
+            self.toned = Some(evidence.end);
+        }
+        self.toned.is_some_and(|last| evidence.end.ms_since(last) <= BEEP_NOTICE_MS) || self.pip.is_some()
+    }
+
     fn is_beep(&self, candidate: &Candidate, evidence: &Evidence, view: &View<'_>, gate: f32) -> bool {
         let beep = &candidate.beep;
         let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
@@ -368,11 +386,7 @@ impl Policy {
             return Some((automated, 1.0 - person));
         }
         if pause_ms >= complete && !waits {
-            return Some(if person >= PERSON_AFTER_ALL {
-                (Label::Human, person.max(TOLD_LEAST))
-            } else {
-                (automated, 1.0 - person)
-            });
+            return Some(after_all(belief));
         }
         None
     }
@@ -442,7 +456,7 @@ impl Policy {
             );
         };
         let reason = format!("{why}: {}", describe(speech, &view.belief));
-        let (label, sure) = self.awaiting.unwrap_or_else(|| view.belief.ranked()[0]);
+        let (label, sure) = self.awaiting.unwrap_or_else(|| after_all(&view.belief));
         if self.listen.goal == Goal::Beep {
             return self.conclude(view, Label::Unknown, 0.0, view.belief.method, reason);
         }
@@ -506,6 +520,19 @@ impl View<'_> {
 
 fn is_next_pip(first: &Beep, next: &Beep) -> bool {
     next.on.ms_since(first.off) <= PIP_GAP_MS && (first.hz - next.hz).abs() < PIP_HZ
+}
+
+/// What is told when there is nothing more to wait for.
+fn after_all(belief: &Belief) -> (Label, f32) {
+    let (likeliest, probability) = belief.ranked()[0];
+    let person = belief.person();
+    if likeliest == Label::Music && probability >= MUSIC_AFTER_ALL {
+        (Label::Music, probability)
+    } else if person >= PERSON_AFTER_ALL {
+        (Label::Human, person.max(TOLD_LEAST))
+    } else {
+        (belief.best_of(&AUTOMATED).0, 1.0 - person)
+    }
 }
 
 fn spoken(speech: &Cadence) -> f32 {

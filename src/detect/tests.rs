@@ -421,7 +421,7 @@ fn the_built_in_model_runs_in_batches_as_alone() {
 
 #[test]
 fn a_wrong_model_is_refused_with_a_reason() {
-    let at = |name: &str| Some(concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + name).map(Into::into);
+    let at = |name: &str| Some(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
     let load = |model| Model::load(&Config { model, builtin_runtime: true, ..Config::default() });
     assert!(matches!(load(at("models/none.onnx")), Err(ModelError::File(..))));
     assert!(matches!(load(at("Cargo.toml")), Err(ModelError::Runtime(_))));

@@ -216,7 +216,7 @@ impl Tones {
 
     fn follow(&mut self, hop: &Hop) {
         let mut taken = [false; 4];
-        self.tracks.sort_by(|a, b| b.hops.cmp(&a.hops));
+        self.tracks.sort_by_key(|track| std::cmp::Reverse(track.hops));
         for track in &mut self.tracks {
             let nearest = (0..hop.peaks.len())
                 .filter(|&n| !taken[n] && hop.peaks[n].share > 0.0)
