@@ -42,6 +42,8 @@ const BEATING_HOPS: u32 = 12;
 /// Share of a burst's hops that, being steady, make it a tone and not speech; and the hops it is judged from.
 const TONE_SHARE: f32 = 0.6;
 const TONE_HOPS: u32 = 12;
+/// Hops that a tone takes to fill the window and be known.
+const LAST: usize = 5;
 /// A gap this long ends a burst, in hops.
 const BURST_GAP: u32 = 12;
 /// A gap this long ends an utterance, in hops.
@@ -117,8 +119,8 @@ pub struct Activity {
     since_voiced: u32,
     last_hz: [f32; 2],
     tonal: bool,
-    /// Level of the last hop of the burst.
-    last_db: f32,
+    /// Levels of the burst's last hops, oldest first.
+    last_db: [f32; LAST],
     /// Hops in a row that a single peak stayed near `run_hz`.
     run: u32,
     run_hz: f32,
@@ -150,7 +152,7 @@ impl Default for Activity {
             since_voiced: 0,
             last_hz: [0.0; 2],
             tonal: false,
-            last_db: SILENCE_DB,
+            last_db: [SILENCE_DB; LAST],
             run: 0,
             run_hz: 0.0,
             tonal_hops: 0,
@@ -241,13 +243,14 @@ impl Activity {
                 self.length += self.gap + 1;
                 self.gap = 0;
                 burst.off = hop.end;
-                // A tone shows as one only in its second hop: its first one must not count as loud speech.
-                burst.peak_db = burst.peak_db.max(self.last_db);
-                self.last_db = hop.level_db;
+                // A tone shows as one only when it fills the window: until then it must not count as loud speech.
+                burst.peak_db = burst.peak_db.max(self.last_db[0]);
+                self.last_db.rotate_left(1);
+                self.last_db[LAST - 1] = hop.level_db;
             } else {
                 self.gap += 1;
                 if self.tonal {
-                    self.last_db = SILENCE_DB;
+                    self.last_db = [SILENCE_DB; LAST];
                 }
             }
             if self.length + self.gap >= TONE_HOPS
@@ -266,7 +269,7 @@ impl Activity {
             self.spoken_hops = self.length - self.tonal_hops;
             let on = SampleTime(hop.end.0.saturating_sub(u64::from(self.length) * HOP as u64));
             self.burst = Some(Burst { on, off: hop.end, peak_db: hop.level_db });
-            self.last_db = SILENCE_DB;
+            self.last_db = [SILENCE_DB; LAST];
             self.retreat = self.cadence.clone();
             self.elapsed = 1;
             self.begin(on);

@@ -57,11 +57,15 @@ impl Belief {
         CLASSES.iter().position(|class| *class == label).map_or(0.0, |place| self.of[place])
     }
 
+    /// Whether anybody speaks, person or not.
+    pub(super) fn speech(&self) -> f32 {
+        SPEECH.iter().map(|label| self.of(*label)).sum()
+    }
+
     /// Whether a person speaks and not a recording or a synthetic voice, given that it is one of these.
     pub(super) fn person(&self) -> f32 {
-        let human = self.of(Label::Human);
-        let speech = human + self.of(Label::Machine) + self.of(Label::Screening) + self.of(Label::Ivr);
-        if speech > 1e-6 { human / speech } else { 0.5 }
+        let speech = self.speech();
+        if speech > 1e-6 { self.of(Label::Human) / speech } else { 0.5 }
     }
 
     /// The likeliest of `labels`, with its share among them.
@@ -79,6 +83,8 @@ impl Belief {
     }
 }
 
+/// Classes that speak.
+const SPEECH: [Label; 4] = [Label::Human, Label::Machine, Label::Screening, Label::Ivr];
 /// First utterance, in seconds, at which a person and a machine are equally likely by rule.
 const HUMAN_SECONDS: f32 = 2.4;
 /// Sound without any gap for so long is music by rule, in hops.

@@ -15,6 +15,8 @@ use crate::detect::{Alternative, Beep, Config, End, Event, Goal, InputType, Labe
 const INPUT_DB: f32 = -30.0;
 const INPUT_RANGE_DB: f32 = 30.0;
 
+/// Probability that anybody speaks below which nobody is told: noise that was taken for speech.
+const SPEECH_LEAST: f32 = 0.3;
 /// Pause after which a person is told, in ms: at the dial's 0.0 and 1.0.
 const HUMAN_PAUSE_MS: (f32, f32) = (500.0, 1_100.0);
 /// Probability of a person, among all that speaks, from which one is told after that pause.
@@ -371,6 +373,9 @@ impl Policy {
     /// Who speaks, once it can be told.
     fn who(&self, view: &View<'_>, speech: &Cadence, pause_ms: u64) -> Option<(Label, f32)> {
         let belief = &view.belief;
+        if belief.speech() < SPEECH_LEAST {
+            return None;
+        }
         let person = belief.person();
         let pause = self.dial(HUMAN_PAUSE_MS) as u64;
         let complete = self.listen.speech_complete_timeout_ms.unwrap_or(self.dial(GREETING_PAUSE_MS) as u64);
@@ -528,6 +533,8 @@ fn after_all(belief: &Belief) -> (Label, f32) {
     let person = belief.person();
     if likeliest == Label::Music && probability >= MUSIC_AFTER_ALL {
         (Label::Music, probability)
+    } else if likeliest == Label::Silence && belief.speech() < SPEECH_LEAST {
+        (Label::Silence, probability)
     } else if person >= PERSON_AFTER_ALL {
         (Label::Human, person.max(TOLD_LEAST))
     } else {
