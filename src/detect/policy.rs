@@ -47,7 +47,7 @@ const MUSIC_MS: u64 = 3_000;
 const MUSIC_AFTER_ALL: f32 = 0.5;
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
-const BEEP_SURE: (f32, f32) = (0.50, 0.75);
+const BEEP_SURE: (f32, f32) = (0.50, 0.80);
 /// A beep's length is measured to within this, in ms.
 const EDGES_MS: u64 = 8;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
