@@ -27,7 +27,7 @@ Examples:
   answerd call 127.0.0.1 greeting.wav --grammar builtin:speech/voicemail --json
   answerd call mrcp.example.com:5060 hello.wav --transport tcp --param No-Input-Timeout=3000")]
 pub(super) struct Arguments {
-    /// Where the recognizer listens for SIP: a name or an address, [::1] in brackets; the default port is 8060.
+    /// Where the recognizer listens for SIP: a name or an address, an IPv6 address in brackets; the default port is 8060.
     #[arg(value_name = "HOST[:PORT]", value_parser = parse_server)]
     server: (String, u16),
     /// The recording to play: any WAV file.

@@ -1,6 +1,6 @@
 //! The other side: a small MRCPv2 client (RFC 6787) that calls a recognizer and streams a recording to it.
 //!
-//! [`call`] does one whole call; [`Call`] is the same in steps. A call runs in the caller's task, with no task or
+//! [`call()`] does one whole call; [`Call`] is the same in steps. A call runs in the caller's task, with no task or
 //! thread of its own; any number of them can run in one process.
 #![allow(
     clippy::disallowed_methods,
