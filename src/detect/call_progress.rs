@@ -36,6 +36,8 @@ const BUSY_ALIKE: f64 = 0.25;
 const RING_MS: std::ops::Range<u64> = 750..2_400;
 const RING_PAIR_MS: std::ops::Range<u64> = 300..520;
 const RING_PAIR_GAP_MS: std::ops::Range<u64> = 120..320;
+/// A first ring is not told above this, in hertz: only busy tones, and beeps, are higher.
+const RING_HZ: f32 = 520.0;
 /// Silence that makes a first ring sure, in milliseconds: longer than any busy tone's.
 const RING_SILENCE_MS: u64 = 1_000;
 /// A tone that lasts longer than any ring or busy tone is a dial tone, or no tone of these at all.
@@ -301,7 +303,11 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
             Some(told(first, third.ms(), next_gap, 2))
         }
         [.., tone, silence]
-            if !silence.tone && !tone.cut && RING_MS.contains(&tone.ms()) && silence.ms() >= RING_SILENCE_MS =>
+            if !silence.tone
+                && tone.hz < RING_HZ
+                && !tone.cut
+                && RING_MS.contains(&tone.ms())
+                && silence.ms() >= RING_SILENCE_MS =>
         {
             Some(told(tone, tone.ms(), silence, 1))
         }

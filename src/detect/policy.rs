@@ -60,8 +60,12 @@ const BEEP_NOTICE_MS: u64 = 100;
 /// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
 const PIP_GAP_MS: u64 = 90;
 const PIP_HZ: f32 = 15.0;
-/// Without any speech before, tones in this band may be ringback or busy, and are no beep.
+/// Without any speech before, tones in this band may be ringback or busy: they are a beep only if no cadence has come of
+/// them after so many ms.
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
+const PROGRESS_WAIT_MS: u64 = 1_050;
+/// The same tone again differs by less, in hertz.
+const PROGRESS_NEAR_HZ: f32 = 40.0;
 /// A beep with nothing said before it is at least this long, in ms, and this sure.
 const BARE_BEEP_MS: u64 = 200;
 const BARE_BEEP_SURE: f32 = 0.85;
@@ -110,6 +114,8 @@ pub(super) struct Policy {
     awaiting: Option<(Label, f32)>,
     /// A pip that may be followed by another one.
     pip: Option<(Beep, f32)>,
+    /// A tone that is a beep unless it is the network's.
+    held: Option<(Beep, f32)>,
     /// When a tone last sounded that may be a beep.
     toned: Option<SampleTime>,
     /// When sound last arrived.
@@ -134,6 +140,7 @@ impl Policy {
             music_since: None,
             awaiting: None,
             pip: None,
+            held: None,
             toned: None,
             arrived: now,
         }
@@ -248,13 +255,13 @@ impl Policy {
                 let reason = "calling tone 1100 Hz, repeated".to_owned();
                 return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
             }
-            Some(Fax::CallingOnce { level_db, .. }) if !view.said(level_db) && self.listen.goal != Goal::Beep => {
+            Some(Fax::CallingOnce { level_db, .. }) if !view.said(level_db) => {
                 let reason = "calling tone 1100 Hz, 0.5 s, nothing said before".to_owned();
                 return Some(self.conclude(view, Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
             }
             _ => {}
         }
-        let progress = evidence.progress.filter(|progress| progress.hz > 0.0 && gate < 0.0)?;
+        let progress = evidence.progress.filter(|progress| progress.level_db >= gate)?;
         // After a greeting one ring is not enough: a beep and a silence look alike.
         if view.said(progress.level_db) && progress.cycles < 2 {
             return None;
@@ -272,16 +279,33 @@ impl Policy {
 
     fn by_beep(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
         for candidate in &evidence.beeps {
-            if !self.is_beep(candidate, evidence, view, gate) {
+            if candidate.repeats > 0 {
+                self.held = None;
+            }
+            if !self.is_beep(candidate, view, gate) {
                 continue;
             }
             let beep = candidate.beep;
+            if !view.said(beep.level_db) && PROGRESS_HZ.contains(&beep.hz) && evidence.progress_suspected {
+                self.held = Some((beep, candidate.score));
+                continue;
+            }
             self.pip = Some(match self.pip.take() {
                 Some((first, score)) if is_next_pip(&first, &beep) => {
                     (Beep { on: first.on, ..beep }, score.max(candidate.score))
                 }
                 _ => (beep, candidate.score),
             });
+        }
+        if let Some((held, _)) = self.held
+            && view.now.ms_since(held.off) > BEEP_NOTICE_MS
+            && evidence.sounding.iter().any(|hz| (hz - held.hz).abs() < PROGRESS_NEAR_HZ)
+        {
+            // It sounds again: the network's cadence.
+            self.held = None;
+        }
+        if self.held.is_some_and(|(held, _)| view.now.ms_since(held.off) >= PROGRESS_WAIT_MS) {
+            self.pip = self.held.take();
         }
         let (beep, score) = self.pip?;
         let since = view.now.ms_since(beep.off);
@@ -323,15 +347,15 @@ impl Policy {
         {
             self.toned = Some(evidence.end);
         }
-        self.toned.is_some_and(|last| evidence.end.ms_since(last) <= BEEP_NOTICE_MS) || self.pip.is_some()
+        self.toned.is_some_and(|last| evidence.end.ms_since(last) <= BEEP_NOTICE_MS)
+            || self.pip.is_some()
+            || self.held.is_some()
     }
 
-    fn is_beep(&self, candidate: &Candidate, evidence: &Evidence, view: &View<'_>, gate: f32) -> bool {
+    fn is_beep(&self, candidate: &Candidate, view: &View<'_>, gate: f32) -> bool {
         let beep = &candidate.beep;
         let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
         let said = view.said(beep.level_db);
-        let progress =
-            !said && PROGRESS_HZ.contains(&beep.hz) && evidence.progress_suspected && self.listen.goal != Goal::Beep;
         let bare = self.listen.goal != Goal::Beep
             && !said
             && (beep.off.ms_since(beep.on) < BARE_BEEP_MS || candidate.score < BARE_BEEP_SURE);
@@ -340,7 +364,6 @@ impl Policy {
             && beep.on >= self.started
             && beep.level_db >= gate
             && (candidate.repeats == 0 || pip)
-            && !progress
     }
 
     fn by_speech(&mut self, view: &View<'_>) -> Option<Outcome> {
