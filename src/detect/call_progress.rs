@@ -38,8 +38,11 @@ const RING_PAIR_MS: std::ops::Range<u64> = 300..520;
 const RING_PAIR_GAP_MS: std::ops::Range<u64> = 120..320;
 /// A first ring is not told above this, in hertz: only busy tones, and beeps, are higher.
 const RING_HZ: f32 = 520.0;
-/// Silence that makes a first ring sure, in milliseconds: longer than any busy tone's.
-const RING_SILENCE_MS: u64 = 1_000;
+/// Silence that makes a first ring sure, in milliseconds: longer than any busy tone's, and than it takes to say hello
+/// after a ring that was cut off by the answer.
+const RING_SILENCE_MS: u64 = 2_200;
+/// The same after a double ring, whose silence lasts 2 s.
+const RING_PAIR_SILENCE_MS: u64 = 1_300;
 /// A tone that lasts longer than any ring or busy tone is a dial tone, or no tone of these at all.
 const LONGEST_MS: u64 = 2_500;
 
@@ -277,7 +280,7 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
                 && RING_PAIR_MS.contains(&second.ms())
                 && RING_PAIR_GAP_MS.contains(&gap.ms())
                 && (first.cut || alike(first.ms(), second.ms()))
-                && silence.ms() >= RING_SILENCE_MS =>
+                && silence.ms() >= RING_PAIR_SILENCE_MS =>
         {
             Some(told(first, second.ms(), silence, 1))
         }

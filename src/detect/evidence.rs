@@ -15,6 +15,8 @@ use crate::detect::tones::{Tones, Track};
 const TONE_MS: u64 = 80;
 /// Share of the energy of a tone that counts as heard.
 const TONE_SHARE: f32 = 0.75;
+/// Components of one tone begin within so many samples.
+const TOGETHER: u64 = 320;
 /// Share of the energy of a tone that sounds.
 const SOUNDING_SHARE: f32 = 0.4;
 
@@ -112,10 +114,15 @@ impl Senses {
         let sit = self.triplet.push(&ended, tracks);
         let fax = self.machine.push(hop, &ended);
         let progress = self.progress.push(hop);
-        let tone = tracks
-            .iter()
-            .find(|track| track.is_present() && track.ms() >= TONE_MS && track.share() > TONE_SHARE)
-            .map(|track| (track.first, track.level_db()));
+        let running = |track: &&Track| track.is_present() && track.ms() >= TONE_MS;
+        let strongest = tracks.iter().filter(running).max_by(|a, b| a.share().total_cmp(&b.share()));
+        // The components of one tone together.
+        let tone = strongest.and_then(|strongest| {
+            let parts =
+                tracks.iter().filter(running).filter(|track| track.first.0.abs_diff(strongest.first.0) < TOGETHER);
+            let share: f32 = parts.map(Track::share).sum();
+            (share > TONE_SHARE).then(|| (strongest.first, strongest.level_db()))
+        });
         let mut present = tracks.iter().filter(|track| track.share() > SOUNDING_SHARE);
         let sounding = std::array::from_fn(|_| present.next().map_or(0.0, Track::hz));
         let evidence = Evidence {

@@ -18,6 +18,7 @@ mod policy;
 mod sit;
 mod spectrum;
 mod tones;
+mod view;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@ use crate::detect::beep::Candidate;
 use crate::detect::belief::{Belief, Posteriors};
 use crate::detect::evidence::Evidence;
 use crate::detect::fax::Fax;
-use crate::detect::{Alternative, Beep, Config, End, Event, Goal, InputType, Label, Listen, Method, Outcome, Timeline};
+use crate::detect::view::{View, describe, pause, spoken};
+use crate::detect::{Beep, Config, End, Event, Goal, InputType, Label, Listen, Method, Outcome};
 
 /// Level that sound must reach to be input, in dB: at Sensitivity-Level 0.0, and how much lower at 1.0.
 const INPUT_DB: f32 = -30.0;
@@ -37,8 +38,6 @@ const MACHINE_STEPS: u32 = 2;
 const GREETING_PAUSE_MS: (f32, f32) = (1_500.0, 2_500.0);
 /// Probability from which a person is told then: losing a person costs more than reaching a machine.
 const PERSON_AFTER_ALL: f32 = 0.40;
-/// A pause this long dates the greeting's end.
-const GREETING_END_MS: u64 = 400;
 
 /// Probability of music, and how long it has to be heard, in ms.
 const MUSIC_SURE: f32 = 0.8;
@@ -48,6 +47,10 @@ const MUSIC_AFTER_ALL: f32 = 0.5;
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
 const BEEP_SURE: (f32, f32) = (0.50, 0.80);
+/// Beeps may be this much fainter than what counts as input, in dB: they are told by their shape.
+const BEEP_BELOW_DB: f32 = 12.0;
+/// Beeps fainter than the speech by more than this are somebody's background, in dB.
+const BEEP_BELOW_SPEECH_DB: f32 = 23.0;
 /// A beep's length is measured to within this, in ms.
 const EDGES_MS: u64 = 8;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
@@ -64,6 +67,15 @@ const PIP_HZ: f32 = 15.0;
 /// them after so many ms.
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
 const PROGRESS_WAIT_MS: u64 = 1_050;
+/// Tones as long as a ring wait for a ring's silence.
+const RING_MS: u64 = 700;
+const RING_WAIT_MS: u64 = 2_250;
+/// The like for the first tone of SIT, with the tones that follow it, and for a fax's answer tone, which changes its phase.
+const SIT_HZ: std::ops::Range<f32> = 880.0..1_020.0;
+const SIT_NEXT_HZ: [std::ops::Range<f32>; 2] = [1_320.0..1_480.0, 1_700.0..1_880.0];
+const SIT_WAIT_MS: u64 = 200;
+const FAX_HZ: std::ops::Range<f32> = 2_075.0..2_250.0;
+const FAX_WAIT_MS: u64 = 1_000;
 /// The same tone again differs by less, in hertz.
 const PROGRESS_NEAR_HZ: f32 = 40.0;
 /// A beep with nothing said before it is at least this long, in ms, and this sure.
@@ -71,8 +83,11 @@ const BARE_BEEP_MS: u64 = 200;
 const BARE_BEEP_SURE: f32 = 0.85;
 /// Speech from which something was said before a tone, in ms; and how much fainter than the tone it may have been, in dB:
 /// noise that was taken for speech is fainter.
-const SAID_MS: u64 = 400;
-const SAID_BELOW_DB: f32 = 25.0;
+pub(super) const SAID_MS: u64 = 400;
+pub(super) const SAID_BELOW_DB: f32 = 25.0;
+
+/// A pause this long dates the greeting's end.
+pub(super) const GREETING_END_MS: u64 = 400;
 
 /// How sure tones are.
 const SIT_SURE: f32 = 0.98;
@@ -114,8 +129,8 @@ pub(super) struct Policy {
     awaiting: Option<(Label, f32)>,
     /// A pip that may be followed by another one.
     pip: Option<(Beep, f32)>,
-    /// A tone that is a beep unless it is the network's.
-    held: Option<(Beep, f32)>,
+    /// A tone that is a beep unless it is the network's, its score, and how long to wait for that in ms.
+    held: Option<(Beep, f32, u64)>,
     /// When a tone last sounded that may be a beep.
     toned: Option<SampleTime>,
     /// When sound last arrived.
@@ -179,7 +194,8 @@ impl Policy {
                 self.last_input = evidence.end;
             }
         }
-        let view = View { now: evidence.end, speech, belief };
+        let (started, threshold) = (self.started, self.listen.confidence_threshold);
+        let view = View { now: evidence.end, speech, belief, started, threshold };
         let may_come = self.beep_may_come(evidence);
         let outcome = self
             .by_tones(evidence, &view, gate)
@@ -239,25 +255,25 @@ impl Policy {
         if let Some(sit) = evidence.sit {
             let [first, second, third] = sit.hz;
             let reason = format!("SIT {}: {first:.0}, {second:.0}, {third:.0} Hz", sit.reason);
-            return Some(self.conclude(view, Label::Sit, SIT_SURE, Method::Rules, reason));
+            return Some(view.conclude(Label::Sit, SIT_SURE, Method::Rules, reason));
         }
         match evidence.fax {
             Some(Fax::Answer { on, hz }) => {
                 let ms = view.now.ms_since(on);
                 let reason = format!("answer tone {hz:.0} Hz for {:.2} s", ms as f32 / 1000.0);
-                return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
+                return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
             }
             Some(Fax::Flags { .. }) => {
                 let reason = "V.21 flags".to_owned();
-                return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
+                return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
             }
             Some(Fax::Calling { .. }) => {
                 let reason = "calling tone 1100 Hz, repeated".to_owned();
-                return Some(self.conclude(view, Label::Fax, FAX_SURE, Method::Rules, reason));
+                return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
             }
             Some(Fax::CallingOnce { level_db, .. }) if !view.said(level_db) => {
                 let reason = "calling tone 1100 Hz, 0.5 s, nothing said before".to_owned();
-                return Some(self.conclude(view, Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
+                return Some(view.conclude(Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
             }
             _ => {}
         }
@@ -274,7 +290,7 @@ impl Policy {
         let seconds = |ms: u64| ms as f32 / 1000.0;
         let (on, off) = (seconds(progress.on_ms), seconds(progress.off_ms));
         let reason = format!("{word} tone near {:.0} Hz, {on:.2} s on, {off:.2} s off", progress.hz);
-        Some(self.conclude(view, label, sure, Method::Rules, reason))
+        Some(view.conclude(label, sure, Method::Rules, reason))
     }
 
     fn by_beep(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
@@ -286,8 +302,9 @@ impl Policy {
                 continue;
             }
             let beep = candidate.beep;
-            if !view.said(beep.level_db) && PROGRESS_HZ.contains(&beep.hz) && evidence.progress_suspected {
-                self.held = Some((beep, candidate.score));
+            let wait = if view.said(beep.level_db) { None } else { doubt_ms(&beep, evidence.progress_suspected) };
+            if let Some(wait) = wait {
+                self.held = Some((beep, candidate.score, wait));
                 continue;
             }
             self.pip = Some(match self.pip.take() {
@@ -297,16 +314,7 @@ impl Policy {
                 _ => (beep, candidate.score),
             });
         }
-        if let Some((held, _)) = self.held
-            && view.now.ms_since(held.off) > BEEP_NOTICE_MS
-            && evidence.sounding.iter().any(|hz| (hz - held.hz).abs() < PROGRESS_NEAR_HZ)
-        {
-            // It sounds again: the network's cadence.
-            self.held = None;
-        }
-        if self.held.is_some_and(|(held, _)| view.now.ms_since(held.off) >= PROGRESS_WAIT_MS) {
-            self.pip = self.held.take();
-        }
+        self.release_held(evidence, view);
         let (beep, score) = self.pip?;
         let since = view.now.ms_since(beep.off);
         let next = since < PIP_END_MS && evidence.sounding.iter().any(|hz| (hz - beep.hz).abs() < PIP_HZ);
@@ -325,13 +333,14 @@ impl Policy {
         let (label, sure, reason) = match (self.listen.goal, said) {
             (Goal::Beep, _) => (Label::Beep, score, tone),
             (_, true) => {
-                let (label, _) = self.awaiting.unwrap_or((Label::Machine, 0.0));
-                let label = if label == Label::Screening { label } else { Label::Machine };
+                // An assistant's prompt may end with a tone, too.
+                let (likeliest, _) = view.belief.best_of(&AUTOMATED);
+                let label = if likeliest == Label::Screening { likeliest } else { Label::Machine };
                 (label, BEEP_AFTER_GREETING, format!("{tone}, after a greeting"))
             }
             (_, false) => (Label::Machine, BEEP_ALONE, format!("{tone}, nothing said before")),
         };
-        let mut outcome = self.conclude(view, label, sure, Method::Rules, reason);
+        let mut outcome = view.conclude(label, sure, Method::Rules, reason);
         outcome.timeline.beep = Some(beep);
         outcome.timeline.speak_at = Some(beep.off);
         // The tone itself is no speech.
@@ -352,6 +361,21 @@ impl Policy {
             || self.held.is_some()
     }
 
+    /// A held tone becomes a beep when no cadence comes of it, and nothing when it sounds again or somebody speaks after it.
+    fn release_held(&mut self, evidence: &Evidence, view: &View<'_>) {
+        let Some((held, score, wait)) = self.held else { return };
+        let since = view.now.ms_since(held.off);
+        let again =
+            |hz: f32| (hz - held.hz).abs() < PROGRESS_NEAR_HZ || SIT_NEXT_HZ.iter().any(|next| next.contains(&hz));
+        let answered = view.speech.is_some_and(|speech| speech.speech_off.is_some_and(|off| off > held.off));
+        if since > BEEP_NOTICE_MS && (answered || evidence.sounding.into_iter().any(again)) {
+            self.held = None;
+        } else if since >= wait {
+            self.pip = Some((held, score));
+            self.held = None;
+        }
+    }
+
     fn is_beep(&self, candidate: &Candidate, view: &View<'_>, gate: f32) -> bool {
         let beep = &candidate.beep;
         let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
@@ -362,7 +386,8 @@ impl Policy {
         candidate.score >= self.dial(BEEP_SURE)
             && !bare
             && beep.on >= self.started
-            && beep.level_db >= gate
+            && beep.level_db >= gate - BEEP_BELOW_DB
+            && view.speech.is_none_or(|speech| beep.level_db >= speech.peak_db - BEEP_BELOW_SPEECH_DB)
             && (candidate.repeats == 0 || pip)
     }
 
@@ -382,7 +407,7 @@ impl Policy {
             let waits = self.listen.goal == Goal::Voicemail && label != Label::Human && label != Label::Music;
             if !waits {
                 let reason = describe(speech, belief);
-                return Some(self.conclude(view, label, sure, belief.method, reason));
+                return Some(view.conclude(label, sure, belief.method, reason));
             }
             self.awaiting = Some((label, sure));
         }
@@ -428,7 +453,7 @@ impl Policy {
         let since = *self.music_since.get_or_insert(view.now);
         let reason = format!("music for {:.1} s", view.now.ms_since(since) as f32 / 1000.0);
         (view.now.ms_since(since) >= MUSIC_MS)
-            .then(|| self.conclude(view, Label::Music, probability, view.belief.method, reason))
+            .then(|| view.conclude(Label::Music, probability, view.belief.method, reason))
     }
 
     /// The greeting ended and no beep came: the message can be left now.
@@ -439,7 +464,7 @@ impl Policy {
             }
             None => "no beep".to_owned(),
         };
-        let mut outcome = self.conclude(view, label, sure, view.belief.method, reason);
+        let mut outcome = view.conclude(label, sure, view.belief.method, reason);
         outcome.timeline.speak_at = Some(view.now);
         outcome
     }
@@ -452,7 +477,7 @@ impl Policy {
         if self.input.is_none() && over(self.timers, self.listen.no_input_timeout_ms) {
             let ms = view.now.ms_since(self.timers.unwrap_or(self.started));
             let reason = format!("nothing heard for {:.2} s", ms as f32 / 1000.0);
-            let mut outcome = self.conclude(view, Label::Silence, SILENCE_SURE, Method::Rules, reason);
+            let mut outcome = view.conclude(Label::Silence, SILENCE_SURE, Method::Rules, reason);
             outcome.end = End::NoInput;
             return Some(outcome);
         }
@@ -475,74 +500,31 @@ impl Policy {
 
     fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
         let Some(speech) = view.speech else {
-            return self.conclude(
-                view,
-                Label::Unknown,
-                0.0,
-                view.belief.method,
-                format!("{why}: no speech, no known tone"),
-            );
+            return view.conclude(Label::Unknown, 0.0, view.belief.method, format!("{why}: no speech, no known tone"));
         };
         let reason = format!("{why}: {}", describe(speech, &view.belief));
         let (label, sure) = self.awaiting.unwrap_or_else(|| after_all(&view.belief));
         if self.listen.goal == Goal::Beep {
-            return self.conclude(view, Label::Unknown, 0.0, view.belief.method, reason);
+            return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         }
-        self.conclude(view, label, sure, view.belief.method, reason)
-    }
-
-    /// An outcome; a label that is not sure enough is told as unknown.
-    fn conclude(&self, view: &View<'_>, label: Label, sure: f32, method: Method, reason: String) -> Outcome {
-        let confidence = sure.clamp(0.0, 1.0);
-        let told = if confidence < self.listen.confidence_threshold { Label::Unknown } else { label };
-        let ranked = view.belief.ranked();
-        let others: f32 = ranked.iter().filter(|(other, _)| *other != label).map(|(_, of)| of).sum();
-        let mut alternatives: Vec<Alternative> = ranked
-            .into_iter()
-            .filter(|(other, _)| *other != label)
-            .map(|(other, of)| Alternative { label: other, confidence: of / others.max(1e-6) * (1.0 - confidence) })
-            .filter(|alternative| alternative.confidence >= 0.01)
-            .collect();
-        if told != label && label != Label::Unknown {
-            alternatives.insert(0, Alternative { label, confidence });
-        }
-        let pause_ms = view.speech.map_or(0, |speech| u64::from(speech.pause) * 10);
-        Outcome {
-            end: End::Decided,
-            label: told,
-            confidence,
-            alternatives,
-            reason,
-            method,
-            timeline: Timeline {
-                started: self.started,
-                decided_at: view.now,
-                speech_on: view.speech.and_then(|speech| speech.speech_on),
-                greeting_end: view.speech.filter(|_| pause_ms >= GREETING_END_MS).and_then(|speech| speech.speech_off),
-                beep: None,
-                speak_at: None,
-            },
-        }
+        view.conclude(label, sure, view.belief.method, reason)
     }
 }
 
 /// Silence after which input in hotword mode has ended without a match, in ms.
 const HOTWORD_REST_MS: u64 = 1_000;
 
-/// What there is to decide on at one moment.
-struct View<'a> {
-    now: SampleTime,
-    /// Speech since the listening began, if it was loud enough to be input.
-    speech: Option<&'a Cadence>,
-    belief: Belief,
-}
-
-impl View<'_> {
-    /// Whether something was said before a tone of this level.
-    fn said(&self, level_db: f32) -> bool {
-        self.speech.is_some_and(|speech| {
-            u64::from(speech.speech) * 10 >= SAID_MS && speech.peak_db >= level_db - SAID_BELOW_DB
-        })
+/// How long a tone with nothing said before it is doubted, in ms: `None` if it can be nothing but a beep.
+fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
+    let length = beep.off.ms_since(beep.on);
+    if PROGRESS_HZ.contains(&beep.hz) && progress_suspected {
+        Some(if length >= RING_MS { RING_WAIT_MS } else { PROGRESS_WAIT_MS })
+    } else if SIT_HZ.contains(&beep.hz) {
+        Some(SIT_WAIT_MS)
+    } else if FAX_HZ.contains(&beep.hz) {
+        Some(FAX_WAIT_MS)
+    } else {
+        None
     }
 }
 
@@ -562,26 +544,5 @@ fn after_all(belief: &Belief) -> (Label, f32) {
         (Label::Human, person.max(TOLD_LEAST))
     } else {
         (belief.best_of(&AUTOMATED).0, 1.0 - person)
-    }
-}
-
-fn spoken(speech: &Cadence) -> f32 {
-    speech.since_on.saturating_sub(speech.pause) as f32 / 100.0
-}
-
-fn pause(speech: &Cadence) -> f32 {
-    speech.pause as f32 / 100.0
-}
-
-/// What was spoken, in words.
-fn describe(speech: &Cadence, belief: &Belief) -> String {
-    let what = if speech.pause > 0 {
-        format!("speech {:.2} s, then silence {:.2} s", spoken(speech), pause(speech))
-    } else {
-        format!("speech for {:.2} s and on", spoken(speech))
-    };
-    match belief.method {
-        Method::Model => format!("{what}; sounds like a person: {:.2}", belief.person()),
-        Method::Rules => what,
     }
 }
