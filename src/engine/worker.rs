@@ -112,6 +112,10 @@ impl Worker {
             if now < next_tick {
                 continue;
             }
+            // All that was asked before the sound is taken: a listening must not miss its first packet.
+            while let Ok(command) = self.inbox.try_recv() {
+                self.obey(command);
+            }
             // Late ticks are not made up for: one step takes all the sound that has come.
             next_tick = now + self.tick;
             self.find_readable(&mut events);

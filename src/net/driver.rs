@@ -237,34 +237,49 @@ impl Driver {
         unconnected.then_some(Stopped::NoConnection)
     }
 
-    /// Does all that the session asks for.
+    /// Does all that the session asks for. Streams are told before the client is: sound that the client sends as soon as
+    /// it has read IN-PROGRESS must find its listener.
     fn obey(&mut self, now: Instant) {
-        while let Some(output) = self.session.poll_output() {
-            match output {
-                Output::Mrcp { connection, bytes } => match self.connections.get(&connection) {
+        loop {
+            let (mut messages, mut deaf) = (Vec::new(), Vec::new());
+            while let Some(output) = self.session.poll_output() {
+                match output {
+                    Output::Mrcp { connection, bytes } => messages.push((connection, bytes)),
+                    Output::Listen { channel, generation, listen } => {
+                        if let Some(&asked) = self.asked.get(&channel) {
+                            self.listening.insert(channel.clone(), asked);
+                        }
+                        let begin = |stream: &Stream, listener| stream.listen(listener, generation, listen);
+                        if !self.with_listener(&channel, begin) {
+                            deaf.push(channel);
+                        }
+                    }
+                    Output::StartInputTimers { channel, generation } => {
+                        self.with_listener(&channel, |stream, listener| {
+                            stream.start_input_timers(listener, generation)
+                        });
+                    }
+                    Output::Unlisten { channel, generation } => {
+                        self.listening.remove(&channel);
+                        self.with_listener(&channel, |stream, listener| stream.unlisten(listener, generation));
+                    }
+                }
+            }
+            for (connection, bytes) in messages {
+                match self.connections.get(&connection) {
                     Some(connection) => {
                         connection.outbox.send(bytes);
                         self.told_at = Some(now);
                     }
                     None => tracing::debug!(connection = connection.0, "an MRCP message for a closed connection"),
-                },
-                Output::Listen { channel, generation, listen } => {
-                    if let Some(&asked) = self.asked.get(&channel) {
-                        self.listening.insert(channel.clone(), asked);
-                    }
-                    let begin = |stream: &Stream, listener| stream.listen(listener, generation, listen);
-                    if !self.with_listener(&channel, begin) {
-                        tracing::warn!(%channel, "the client associates no sound with this channel: it can't listen");
-                        self.session.handle_media_failure(now, &channel);
-                    }
                 }
-                Output::StartInputTimers { channel, generation } => {
-                    self.with_listener(&channel, |stream, listener| stream.start_input_timers(listener, generation));
-                }
-                Output::Unlisten { channel, generation } => {
-                    self.listening.remove(&channel);
-                    self.with_listener(&channel, |stream, listener| stream.unlisten(listener, generation));
-                }
+            }
+            if deaf.is_empty() {
+                return;
+            }
+            for channel in deaf {
+                tracing::warn!(%channel, "the client associates no sound with this channel: it can't listen");
+                self.session.handle_media_failure(now, &channel);
             }
         }
     }
