@@ -52,6 +52,8 @@ pub struct Listen {
     pub goal: Goal,
     /// Labels that the active grammars can match. In hotword mode nothing else ends the listening.
     pub accepts: LabelSet,
+    /// Whether sound is input. If not, as with grammars of keys alone, only keys or the No-Input timer end it.
+    pub speech: bool,
     /// Hotword mode, if asked.
     pub hotword: Option<Hotword>,
     /// Confidence-Threshold: probability below which a label is not told, 0.0 to 1.0.
@@ -66,6 +68,15 @@ pub struct Listen {
     pub recognition_timeout_ms: Option<u64>,
     /// Speech-Complete-Timeout in milliseconds: the silence that ends a greeting; `None` leaves it to the policy.
     pub speech_complete_timeout_ms: Option<u64>,
+    /// Speech-Incomplete-Timeout in milliseconds: the silence after speech of which it can't be told yet what it is, that
+    /// ends the listening; `None` leaves it to the policy.
+    pub speech_incomplete_timeout_ms: Option<u64>,
+    /// Early-No-Match: what is told and is not in `accepts` ends the listening at once, not only after the speech's end.
+    pub early_no_match: bool,
+    /// Ends with [`End::TooEarly`](crate::detect::End::TooEarly) if speech is under way when the listening begins.
+    pub too_early: bool,
+    /// Save-Waveform: what is listened to is recorded, and handed over with the outcome.
+    pub record: bool,
     /// Start-Input-Timers: whether the No-Input timer runs from the start.
     pub start_input_timers: bool,
 }
@@ -75,6 +86,7 @@ impl Default for Listen {
         Self {
             goal: Goal::Answer,
             accepts: LabelSet::ALL,
+            speech: true,
             hotword: None,
             confidence_threshold: 0.5,
             sensitivity: 0.5,
@@ -82,6 +94,10 @@ impl Default for Listen {
             no_input_timeout_ms: Some(5_000),
             recognition_timeout_ms: Some(30_000),
             speech_complete_timeout_ms: None,
+            speech_incomplete_timeout_ms: None,
+            early_no_match: false,
+            too_early: false,
+            record: false,
             start_input_timers: true,
         }
     }

@@ -32,7 +32,7 @@ pub use evidence::candidates_of;
 pub use features::{Extractor, FEATURES, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use model::{Backend, Model, ModelError};
-pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Timeline};
+pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, SitKind, Timeline};
 pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};
 
 use crate::audio::Frame;

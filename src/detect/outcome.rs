@@ -136,6 +136,27 @@ pub struct Timeline {
     pub speak_at: Option<SampleTime>,
 }
 
+/// What special information tones say of the call, after the forms of North America (Bellcore SR-2275).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SitKind {
+    /// The number was changed or is not in service.
+    Intercept,
+    /// The number does not exist.
+    VacantCode,
+    /// All circuits are busy, in the local network.
+    NoCircuitLocal,
+    /// All circuits are busy, in a distant network.
+    NoCircuitDistant,
+    /// The call could not be completed, in the local network.
+    ReorderLocal,
+    /// The call could not be completed, in a distant network.
+    ReorderDistant,
+    /// The ITU-T form (E.180), which gives no reason.
+    Itu,
+    /// Three tones that fit, in no known form.
+    Other,
+}
+
 /// A label and the probability that it is right.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alternative {
@@ -154,6 +175,8 @@ pub enum End {
     NoInput,
     /// Recognition-Timeout ran out; the label is the best one so far.
     MaxTime,
+    /// Speech was under way already when the listening began, which was asked to end then.
+    TooEarly,
 }
 
 /// The one result of a listening.
@@ -173,6 +196,8 @@ pub struct Outcome {
     pub method: Method,
     /// When things happened.
     pub timeline: Timeline,
+    /// What special information tones say, where they were heard.
+    pub sit: Option<SitKind>,
 }
 
 /// How input came, for `Input-Type` (RFC 6787 section 9.4.5).
@@ -184,9 +209,17 @@ pub enum InputType {
     Dtmf,
 }
 
-/// What a listening tells while it runs. After [`Event::Concluded`] nothing more comes.
+/// What a listening tells while it runs. After [`Event::Concluded`] nothing more comes but keys.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// A key was pressed: a telephone-event, or a pair of tones in the sound. It is told at any time, also when nothing is
+    /// listened to, as keys may come ahead of the request that they are for.
+    Key {
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        key: char,
+        /// When it began.
+        at: SampleTime,
+    },
     /// First input: speech, tone or key. At most once in a listening.
     InputStarted {
         /// When it began.

@@ -51,6 +51,7 @@ impl View<'_> {
             alternatives,
             reason,
             method,
+            sit: None,
             timeline: Timeline {
                 started: self.started,
                 decided_at: self.now,

@@ -4,6 +4,7 @@
 
 mod body;
 mod builtin;
+mod document;
 mod error;
 mod matcher;
 pub mod result;
@@ -15,6 +16,7 @@ mod tag;
 mod tests;
 
 pub use body::{Active, Body, Resolved, resolve};
+pub use document::{Document, Documents, FetchError};
 pub use error::{Error, Failure};
 pub use store::Store;
 

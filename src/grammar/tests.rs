@@ -277,6 +277,7 @@ fn outcome() -> Outcome {
         alternatives: vec![Alternative { label: Label::Ivr, confidence: 0.05 }],
         reason: "greeting 3.20 s <then> beep".to_owned(),
         method: Method::Model,
+        sit: None,
         timeline: Timeline {
             started: SampleTime(8000),
             decided_at: SampleTime(8000 + 35_200),

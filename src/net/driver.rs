@@ -244,8 +244,8 @@ impl Driver {
             let (mut messages, mut deaf) = (Vec::new(), Vec::new());
             while let Some(output) = self.session.poll_output() {
                 match output {
-                    Output::Mrcp { connection, bytes } => messages.push((connection, bytes)),
-                    Output::Listen { channel, generation, listen } => {
+                    Output::Mrcp { connection, message } => messages.push((connection, message.write())),
+                    Output::Listen { channel, generation, listen, .. } => {
                         if let Some(&asked) = self.asked.get(&channel) {
                             self.listening.insert(channel.clone(), asked);
                         }
@@ -259,6 +259,8 @@ impl Driver {
                             stream.start_input_timers(listener, generation)
                         });
                     }
+                    // No request leads to a fetch yet.
+                    Output::Fetch { .. } | Output::CancelFetch { .. } => {}
                     Output::Unlisten { channel, generation } => {
                         self.listening.remove(&channel);
                         self.with_listener(&channel, |stream, listener| stream.unlisten(listener, generation));

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::detect;
 use crate::session::mrcp::{Channel, Outbox};
-use crate::wire::mrcp::{ChannelIdentifier, Request, RequestId, StatusCode};
+use crate::wire::mrcp::{ChannelIdentifier, Message, Request, RequestId, StatusCode};
 
 pub use crate::session::mrcp::Config;
 
@@ -25,8 +25,8 @@ pub enum Output {
     Mrcp {
         /// Where.
         connection: ConnectionId,
-        /// The message.
-        bytes: Vec<u8>,
+        /// A response or an event; the connection writes it, in the version of MRCP that it speaks.
+        message: Message,
     },
     /// Begin a listening on the channel's sound. Its events come back with the generation.
     Listen {
@@ -36,6 +36,9 @@ pub enum Output {
         generation: u64,
         /// What is asked.
         listen: detect::Listen,
+        /// Sound to listen to instead of the channel's, of Input-Waveform-URI: linear samples at
+        /// [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE).
+        waveform: Option<Arc<[i16]>>,
     },
     /// The No-Input timer of a listening begins now.
     StartInputTimers {
@@ -44,6 +47,20 @@ pub enum Output {
         /// Number of the listening.
         generation: u64,
     },
+    /// Fetch a document; the answer comes back by [`Session::handle_fetched`] with the number.
+    Fetch {
+        /// The channel that needs it.
+        channel: ChannelIdentifier,
+        /// Number of the fetch, ascending within the session.
+        fetch: u64,
+        /// What is wanted.
+        wanted: Fetch,
+    },
+    /// The document is not needed any more.
+    CancelFetch {
+        /// Number of the fetch.
+        fetch: u64,
+    },
     /// End a listening that has not concluded.
     Unlisten {
         /// The channel.
@@ -51,6 +68,41 @@ pub enum Output {
         /// Number of the listening.
         generation: u64,
     },
+}
+
+/// A document that a request needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Its URI: `http:`, `https:` or `file:`.
+    pub uri: String,
+    /// What it is for.
+    pub kind: FetchKind,
+    /// Fetch-Timeout in milliseconds (RFC 6787 section 6.2.12), if the client set it.
+    pub timeout_ms: Option<u64>,
+    /// Cache-Control (section 6.2.13), if the client set it.
+    pub cache_control: Option<String>,
+    /// The values of Set-Cookie that the client gave along (section 6.2.15).
+    pub cookies: Vec<String>,
+}
+
+/// What a document is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchKind {
+    /// A grammar.
+    Grammar,
+    /// Recorded sound, of Input-Waveform-URI.
+    Waveform,
+}
+
+/// A recording that Save-Waveform asked for, where the client can fetch it (RFC 6787 section 9.4.8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waveform {
+    /// Where it is; empty if it could not be kept.
+    pub uri: String,
+    /// Its size in octets.
+    pub bytes: u64,
+    /// Its length in milliseconds.
+    pub ms: u64,
 }
 
 /// The MRCP side of one SIP dialog: its control channels (RFC 6787 section 4.2).

@@ -288,8 +288,11 @@ impl Replay {
                     session::Output::Unlisten { channel, .. } => {
                         call.listening.remove(&channel);
                     }
-                    session::Output::StartInputTimers { .. } => {}
-                    session::Output::Mrcp { bytes, .. } => {
+                    session::Output::StartInputTimers { .. }
+                    | session::Output::Fetch { .. }
+                    | session::Output::CancelFetch { .. } => {}
+                    session::Output::Mrcp { message, .. } => {
+                        let bytes = message.write();
                         let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
                         assert!(head < 1024, "{}: the header section has {head} bytes", self.name);
                         self.account.take(&self.name, Self::parse(&bytes));
@@ -358,6 +361,7 @@ fn outcome(cause: &str) -> Outcome {
         alternatives: vec![Alternative { label: Label::Machine, confidence: 0.03 }],
         reason: "speech 0.62 s then silence 0.90 s <&>".to_owned(),
         method: Evidence::Model,
+        sit: None,
         timeline: Timeline {
             started: SampleTime(0),
             decided_at: SampleTime(16_000),

@@ -299,6 +299,7 @@ impl Channel {
             channel: self.identifier.clone(),
             generation,
             listen: recognition.listen.clone(),
+            waveform: None,
         });
         let latest = now + Duration::from_millis(self.config.max_recognition_ms);
         let timers_started = recognition.listen.start_input_timers;
@@ -370,6 +371,7 @@ impl Channel {
             return;
         }
         match event {
+            detect::Event::Key { .. } => {}
             detect::Event::InputStarted { input, .. } => {
                 if active.heard {
                     return;

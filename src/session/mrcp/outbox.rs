@@ -1,7 +1,7 @@
 //! What a channel has to say, in order.
 
 use crate::session::{ConnectionId, Output, Outputs};
-use crate::wire::mrcp::{Event, Response};
+use crate::wire::mrcp::{Event, Message, Response};
 
 /// Longest start-line and headers that are sent. `UniMRCP`'s clients drop the connection at 1,024 octets and more.
 const SECTION: usize = 1024;
@@ -17,13 +17,13 @@ impl Outbox {
     /// Sends a response.
     pub(in crate::session) fn respond(&mut self, connection: ConnectionId, mut response: Response) {
         response.fit(SECTION);
-        self.outputs.push_back(Output::Mrcp { connection, bytes: response.write() });
+        self.outputs.push_back(Output::Mrcp { connection, message: Message::Response(response) });
     }
 
     /// Sends an event.
     pub(super) fn tell(&mut self, connection: ConnectionId, mut event: Event) {
         event.fit(SECTION);
-        self.outputs.push_back(Output::Mrcp { connection, bytes: event.write() });
+        self.outputs.push_back(Output::Mrcp { connection, message: Message::Event(event) });
     }
 
     /// Adds another output.

@@ -91,6 +91,7 @@ impl Recognition {
         let listen = Listen {
             goal,
             accepts: accepts(&grammars),
+            speech: true,
             hotword,
             confidence_threshold: grammars.iter().map(|(_, threshold)| *threshold).fold(1.0, f32::min),
             sensitivity: request
@@ -101,6 +102,10 @@ impl Recognition {
             no_input_timeout_ms: Some(milliseconds(HeaderName::NoInputTimeout, config.no_input_timeout_ms)),
             recognition_timeout_ms: Some(recognition_timeout_ms),
             speech_complete_timeout_ms: (complete > 0).then_some(complete),
+            speech_incomplete_timeout_ms: None,
+            early_no_match: false,
+            too_early: false,
+            record: false,
             start_input_timers: request.boolean(HeaderName::StartInputTimers).unwrap_or(true),
         };
         Ok(Self {
@@ -146,13 +151,14 @@ impl Recognition {
 
     /// Cause, reason and body for an outcome.
     pub(super) fn complete(&self, outcome: &Outcome) -> Completion {
-        let matches = if outcome.end == End::NoInput { Vec::new() } else { self.matches(outcome) };
+        let matches =
+            if matches!(outcome.end, End::NoInput | End::TooEarly) { Vec::new() } else { self.matches(outcome) };
         let Some(((best, grammar), rest)) = matches.split_first() else {
             return self.unmatched(outcome);
         };
         let cause = match outcome.end {
             End::MaxTime => CompletionCause::SUCCESS_MAXTIME,
-            End::Decided | End::NoInput => CompletionCause::SUCCESS,
+            End::Decided | End::NoInput | End::TooEarly => CompletionCause::SUCCESS,
         };
         let settings = &grammar.grammar.settings;
         let format = self.format.0.or(settings.format).unwrap_or(self.format.1);
@@ -189,6 +195,7 @@ impl Recognition {
             End::NoInput => CompletionCause::NO_INPUT_TIMEOUT,
             End::MaxTime if self.is_hotword() => CompletionCause::HOTWORD_MAXTIME,
             End::MaxTime => CompletionCause::NO_MATCH_MAXTIME,
+            End::TooEarly => CompletionCause::SPEECH_TOO_EARLY,
             End::Decided => CompletionCause::NO_MATCH,
         };
         let told = (outcome.label, outcome.confidence);

@@ -21,7 +21,7 @@ fn answers(file: &str) -> Vec<String> {
         session.handle_request(Instant::now(), ConnectionId(1), request);
         while let Some(output) = session.poll_output() {
             match output {
-                Output::Mrcp { bytes, .. } => told.push(message(&bytes)),
+                Output::Mrcp { message: sent, .. } => told.push(message(&sent.write())),
                 Output::Listen { listen, .. } => told.push(format!("{listen:?}")),
                 other => told.push(format!("{other:?}")),
             }

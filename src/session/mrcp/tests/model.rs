@@ -94,6 +94,7 @@ impl Model {
     fn take(&mut self, session: &mut Session, sent: Option<(&str, u32, u64)>, disconnected: &BTreeSet<u64>) {
         while let Some(output) = session.poll_output() {
             match output {
+                Output::Fetch { .. } | Output::CancelFetch { .. } => panic!("no request leads to a fetch yet"),
                 Output::Listen { channel, generation, .. } => {
                     assert!(generation > self.newest, "listenings are numbered upwards");
                     self.newest = generation;
@@ -105,9 +106,9 @@ impl Model {
                 Output::StartInputTimers { channel, generation } => {
                     assert_eq!(self.listening.get(&channel), Some(&generation));
                 }
-                Output::Mrcp { connection, bytes } => {
+                Output::Mrcp { connection, message } => {
                     assert!(!disconnected.contains(&connection.0), "nothing is sent to a connection that is gone");
-                    self.message(&bytes, connection.0, sent);
+                    self.message(&message.write(), connection.0, sent);
                 }
             }
         }
@@ -167,6 +168,7 @@ fn outcome(end: usize, label: usize, confidence: u8) -> Event {
         alternatives: vec![Alternative { label: Label::Human, confidence: 1.0 - confidence }],
         reason: "r".repeat(300),
         method: By::Model,
+        sit: None,
         timeline: Timeline::default(),
     }))
 }

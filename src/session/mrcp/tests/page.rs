@@ -138,6 +138,7 @@ impl Player {
                     alternatives: labels,
                     reason: "told".to_owned(),
                     method: By::Rules,
+                    sit: None,
                     timeline: Timeline { decided_at: at, ..Timeline::default() },
                 }))
             }
@@ -161,11 +162,17 @@ impl Player {
     fn drain(&mut self) {
         while let Some(output) = self.session.poll_output() {
             let text = match output {
-                Output::Mrcp { connection: ConnectionId(1), bytes } => format!("< {}", message(&bytes)),
-                Output::Mrcp { connection: ConnectionId(id), bytes } => format!("<{id} {}", message(&bytes)),
+                Output::Mrcp { connection: ConnectionId(1), message } => {
+                    format!("< {}", self::message(&message.write()))
+                }
+                Output::Mrcp { connection: ConnectionId(id), message } => {
+                    format!("<{id} {}", self::message(&message.write()))
+                }
                 Output::Listen { generation, listen, .. } => format!("! listen {generation} {}", listening(&listen)),
                 Output::StartInputTimers { generation, .. } => format!("! start-input-timers {generation}"),
                 Output::Unlisten { generation, .. } => format!("! unlisten {generation}"),
+                Output::Fetch { fetch, wanted, .. } => format!("! fetch {fetch} {}", wanted.uri),
+                Output::CancelFetch { fetch } => format!("! cancel-fetch {fetch}"),
             };
             self.line(&text);
         }
