@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -63,21 +62,21 @@ pub(super) async fn serve(listener: TcpListener, config: MrcpConfig, registry: R
 }
 
 /// The reading side of a connection.
-struct Reader {
-    socket: OwnedReadHalf,
+struct Reader<S> {
+    socket: ReadHalf<S>,
     parser: Parser,
     connection: Connection,
     /// The calls whose channels were used here.
     calls: HashMap<ChannelIdentifier, mpsc::Sender<Input>>,
 }
 
-impl Reader {
+impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
     fn new(
-        stream: TcpStream,
+        stream: S,
         id: ConnectionId,
         config: &MrcpConfig,
     ) -> (Self, impl Future<Output = ()> + Send + 'static, CancellationToken) {
-        let (socket, write_half) = stream.into_split();
+        let (socket, write_half) = tokio::io::split(stream);
         let (outbox, writer, broken) = Outbox::new(write_half);
         let limits = Limits { message: config.max_message_bytes, ..Limits::default() };
         let connection = Connection { id, outbox };

@@ -1,9 +1,8 @@
-//! The way out of a TCP connection: a bounded queue before one writer.
+//! The way out of a connection, TCP or TLS: a bounded queue before one writer.
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +21,10 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// An outbox, its writer's task to be run, and a token that tells when the connection can't be written any more.
-    pub(super) fn new(socket: OwnedWriteHalf) -> (Self, impl Future<Output = ()> + Send + 'static, CancellationToken) {
+    pub(super) fn new<W>(socket: W) -> (Self, impl Future<Output = ()> + Send + 'static, CancellationToken)
+    where
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
         let (queue, messages) = mpsc::channel(QUEUE);
         let broken = CancellationToken::new();
         let writer = write(messages, socket, broken.clone());
@@ -38,10 +40,15 @@ impl Outbox {
     }
 }
 
-async fn write(mut messages: mpsc::Receiver<Vec<u8>>, mut socket: OwnedWriteHalf, broken: CancellationToken) {
+async fn write(mut messages: mpsc::Receiver<Vec<u8>>, mut socket: impl AsyncWrite + Unpin, broken: CancellationToken) {
     let all = async {
         while let Some(bytes) = messages.recv().await {
-            match tokio::time::timeout(WRITE_TIMEOUT, socket.write_all(&bytes)).await {
+            // What a TLS stream has taken may wait in it until it is flushed.
+            let send = async {
+                socket.write_all(&bytes).await?;
+                socket.flush().await
+            };
+            match tokio::time::timeout(WRITE_TIMEOUT, send).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "writing to a TCP peer");
@@ -57,7 +64,10 @@ async fn write(mut messages: mpsc::Receiver<Vec<u8>>, mut socket: OwnedWriteHalf
     // A full queue breaks the connection while a write waits.
     broken.run_until_cancelled(all).await;
     broken.cancel();
-    if let Err(error) = socket.shutdown().await {
-        tracing::trace!(%error, "closing a TCP connection");
+    // TLS takes its leave in writing, for which a peer that reads nothing may have no room.
+    match tokio::time::timeout(WRITE_TIMEOUT, socket.shutdown()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::trace!(%error, "closing a connection"),
+        Err(_) => tracing::trace!("closing a connection takes too long"),
     }
 }

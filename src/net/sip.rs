@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -279,7 +278,9 @@ async fn accept(
             tracing::warn!(peer = %remote, "too many SIP connections: one is refused");
             continue;
         };
-        let serve = inbound.clone().serve(stream, listener, remote, None);
+        let Ok(local) = stream.local_addr() else { continue };
+        let peer = Peer { listener, transport: Transport::Tcp, remote, local, connection: None };
+        let serve = inbound.clone().serve(stream, peer, None);
         let serve = async move {
             serve.await;
             drop(permit);
@@ -296,7 +297,8 @@ async fn connect(inbound: Inbound, peer: Peer, bytes: Vec<u8>) {
             if let Err(error) = tcp::prepare(&stream) {
                 tracing::debug!(peer = %peer.remote, %error, "setting TCP options");
             }
-            inbound.serve(stream, peer.listener, peer.remote, Some(bytes)).await;
+            let Ok(local) = stream.local_addr() else { return };
+            inbound.serve(stream, Peer { local, ..peer }, Some(bytes)).await;
         }
         Ok(Err(error)) => tracing::info!(peer = %peer.remote, %error, "no connection for a SIP message"),
         Err(_) => tracing::info!(peer = %peer.remote, "no connection for a SIP message in time"),
@@ -305,10 +307,13 @@ async fn connect(inbound: Inbound, peer: Peer, bytes: Vec<u8>) {
 
 impl Inbound {
     /// Reads a connection until it ends; `first` is sent before.
-    async fn serve(self, stream: TcpStream, listener: usize, remote: SocketAddr, first: Option<Vec<u8>>) {
-        let Ok(local) = stream.local_addr() else { return };
+    async fn serve<S>(self, stream: S, mut peer: Peer, first: Option<Vec<u8>>)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
         let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
-        let (mut reader, writer) = stream.into_split();
+        peer.connection = Some(connection);
+        let (mut reader, writer) = tokio::io::split(stream);
         let (outbox, writing, broken) = Outbox::new(writer);
         tokio::spawn(writing);
         if let Some(bytes) = first {
@@ -317,14 +322,13 @@ impl Inbound {
         if self.inbox.send(Arrived::Opened(connection, outbox.clone())).await.is_err() {
             return;
         }
-        let peer = Peer { listener, transport: Transport::Tcp, remote, local, connection: Some(connection) };
         let reading = self.read(&mut reader, &peer, &outbox);
         broken.run_until_cancelled(reading).await;
         // The endpoint's task is gone only when all is.
         self.inbox.send(Arrived::Closed(connection)).await.ok();
     }
 
-    async fn read(&self, reader: &mut OwnedReadHalf, peer: &Peer, outbox: &Outbox) {
+    async fn read(&self, reader: &mut (impl AsyncRead + Unpin), peer: &Peer, outbox: &Outbox) {
         let mut parser = Parser::default();
         let mut buffer = vec![0; 16 << 10];
         // Who connects has something to say; only who has said it may be silent for long.
