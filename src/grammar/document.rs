@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What was fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Document {
     /// Where it was in the end, after redirects: relative references within it start from there.
     pub uri: String,
@@ -11,6 +11,9 @@ pub struct Document {
     pub media_type: Option<String>,
     /// The content.
     pub bytes: Vec<u8>,
+    /// Cookies that servers set on the way, as values of Set-Cookie with Domain, Path and Age: the session's cookie store
+    /// takes them, and the client is told (RFC 6787 section 6.2.15).
+    pub cookies: Vec<String>,
 }
 
 /// Why a document can't be had.

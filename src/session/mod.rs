@@ -39,6 +39,8 @@ pub enum Output {
         /// Sound to listen to instead of the channel's, of Input-Waveform-URI: linear samples at
         /// [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE).
         waveform: Option<Arc<[i16]>>,
+        /// Media-Type that the recording is to have, where `listen` asks for one (RFC 6787 section 9.4.9).
+        media_type: Option<String>,
     },
     /// The No-Input timer of a listening begins now.
     StartInputTimers {

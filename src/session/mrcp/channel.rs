@@ -300,6 +300,7 @@ impl Channel {
             generation,
             listen: recognition.listen.clone(),
             waveform: None,
+            media_type: None,
         });
         let latest = now + Duration::from_millis(self.config.max_recognition_ms);
         let timers_started = recognition.listen.start_input_timers;
