@@ -11,6 +11,7 @@ mod call;
 mod client;
 mod config;
 mod replay;
+mod rfc6787;
 mod sdp;
 mod server;
 mod sip;

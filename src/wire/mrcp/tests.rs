@@ -245,7 +245,7 @@ fn every_header_is_found_by_its_name() {
 }
 
 #[test]
-fn the_messages_of_the_rfc_are_read_and_written_again() {
+fn captured_messages_are_read_and_written_again() {
     let mut count = 0;
     let mut paths: Vec<_> = std::fs::read_dir("tests/data/mrcp").unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "mrcp"));
@@ -264,7 +264,7 @@ fn the_messages_of_the_rfc_are_read_and_written_again() {
             count += 1;
         }
     }
-    assert!(count > 20, "{count}");
+    assert!(count > 10, "{count}");
 }
 
 /// Message texts that are right, wrong in ways that leave the stream alive, or in ways that do not.
