@@ -372,8 +372,8 @@ fn answers(file: &str) -> Vec<String> {
         request.channel = channel.clone();
         session.handle_request(Instant::now(), ConnectionId(1), request);
         while let Some(output) = session.poll_output() {
-            if let Output::Mrcp { bytes, .. } = output {
-                told.push(describe(&read(&bytes).unwrap()));
+            if let Output::Mrcp { message, .. } = output {
+                told.push(describe(&message));
             }
         }
     }
