@@ -3,6 +3,7 @@
 
 pub mod mrcp;
 pub mod rtp;
+pub mod rtsp;
 pub mod sdp;
 pub mod sip;
 pub mod text;
