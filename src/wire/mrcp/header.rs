@@ -5,84 +5,7 @@
 
 use std::fmt;
 
-use crate::wire::mrcp::value::{self, Illegal};
-
-/// How a header's value is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Free text, or a syntax that nothing here depends on.
-    Text,
-    /// `true` or `false`.
-    Boolean,
-    /// A FLOAT from 0.0 to 1.0.
-    Fraction,
-    /// A FLOAT of any size.
-    Float,
-    /// A duration in milliseconds, `1*19DIGIT`.
-    Milliseconds,
-    /// A number of things, `1*19DIGIT`, at least 1.
-    Count,
-    /// A length, `1*19DIGIT`.
-    Length,
-    /// A URI, possibly empty.
-    Uri,
-    /// `type/subtype;parameters`.
-    MediaType,
-    /// `normal` or `hotword`.
-    RecognitionMode,
-    /// `speech` or `dtmf`.
-    InputType,
-    /// One key, or nothing.
-    DtmfChar,
-    /// `request-id *("," request-id)`.
-    RequestIds,
-    /// `name=value` pairs with `;` between them.
-    VendorParameters,
-    /// `channel-id`.
-    ChannelIdentifier,
-    /// `cause-code SP cause-name`.
-    CompletionCause,
-}
-
-impl Kind {
-    /// Whether `value` is one of this kind.
-    ///
-    /// # Errors
-    /// [`Illegal`] says whether it is malformed (404) or beyond what answerd takes (409).
-    pub fn check(self, text: &str) -> Result<(), Illegal> {
-        match self {
-            Self::Text => Ok(()),
-            Self::Uri => {
-                let control = text.bytes().any(|byte| byte <= b' ' || byte == 0x7f);
-                if control { Err(Illegal::Syntax) } else { Ok(()) }
-            }
-            Self::Boolean => value::boolean(text).map(|_| ()),
-            Self::Fraction => value::fraction(text).map(|_| ()),
-            Self::Float => value::float(text).map(|_| ()),
-            Self::Milliseconds => value::milliseconds(text).map(|_| ()),
-            Self::Count => match value::integer(text)? {
-                0 => Err(Illegal::Syntax),
-                _ => Ok(()),
-            },
-            Self::Length => value::integer(text).map(|_| ()),
-            Self::MediaType => value::MediaType::parse(text).map(|_| ()).ok_or(Illegal::Syntax),
-            Self::RecognitionMode => word(text, &["normal", "hotword"]),
-            Self::InputType => word(text, &["speech", "dtmf"]),
-            Self::DtmfChar => match text.as_bytes() {
-                [] | [b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D' | b'a'..=b'd'] => Ok(()),
-                _ => Err(Illegal::Syntax),
-            },
-            Self::RequestIds => value::request_ids(text).map(|_| ()),
-            Self::VendorParameters => value::VendorParameters::parse(text).map(|_| ()).ok_or(Illegal::Syntax),
-            Self::ChannelIdentifier => value::ChannelIdentifier::parse(text).map(|_| ()).ok_or(Illegal::Syntax),
-            Self::CompletionCause => crate::wire::mrcp::CompletionCause::parse(text).map(|_| ()).ok_or(Illegal::Syntax),
-        }
-    }
-}
-
-fn word(text: &str, words: &[&str]) -> Result<(), Illegal> {
-    if words.iter().any(|word| word.eq_ignore_ascii_case(text)) { Ok(()) } else { Err(Illegal::Syntax) }
-}
+use crate::wire::mrcp::Kind;
 
 /// A set of messages that a header may occur on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,21 +79,21 @@ const ENROLL_PARAM: On = On::PARAMS.and(On::ENROLLMENT);
 
 headers! {
     ChannelIdentifier "Channel-Identifier" ChannelIdentifier On::ALL;
-    Accept "Accept" Text On::REQUEST;
+    Accept "Accept" Accept On::REQUEST;
     ActiveRequestIdList "Active-Request-Id-List" RequestIds On::REQUEST.and(On::RESPONSE);
-    ProxySyncId "Proxy-Sync-Id" Text On::START_OF_INPUT.and(On::COMPLETE);
-    AcceptCharset "Accept-Charset" Text On::REQUEST;
+    ProxySyncId "Proxy-Sync-Id" Word On::START_OF_INPUT.and(On::COMPLETE);
+    AcceptCharset "Accept-Charset" AcceptCharset On::REQUEST;
     ContentType "Content-Type" MediaType On::ALL;
-    ContentId "Content-ID" Text On::ALL;
-    ContentBase "Content-Base" Uri On::ALL;
-    ContentEncoding "Content-Encoding" Text On::ALL;
+    ContentId "Content-ID" ContentId On::ALL;
+    ContentBase "Content-Base" AbsoluteUri On::ALL;
+    ContentEncoding "Content-Encoding" ContentCodings On::ALL;
     ContentLocation "Content-Location" Uri On::ALL;
     ContentLength "Content-Length" Length On::ALL;
     FetchTimeout "Fetch-Timeout" Milliseconds PARAM.and(On::DEFINE_GRAMMAR);
-    CacheControl "Cache-Control" Text On::REQUEST;
+    CacheControl "Cache-Control" CacheControl On::REQUEST;
     LoggingTag "Logging-Tag" Text On::PARAMS;
-    SetCookie "Set-Cookie" Text On::ALL;
-    SetCookie2 "Set-Cookie2" Text On::ALL; // Of the drafts only: UniMRCP's clients ask for it in GET-PARAMS.
+    SetCookie "Set-Cookie" Cookie On::ALL;
+    SetCookie2 "Set-Cookie2" Cookie On::ALL; // Of the drafts only: UniMRCP's clients ask for it in GET-PARAMS.
     VendorSpecific "Vendor-Specific-Parameters" VendorParameters On::REQUEST.and(On::RESPONSE);
     ConfidenceThreshold "Confidence-Threshold" Fraction PARAM_AND_RESULT;
     SensitivityLevel "Sensitivity-Level" Fraction PARAM;
@@ -179,23 +102,23 @@ headers! {
     InputType "Input-Type" InputType On::START_OF_INPUT;
     NoInputTimeout "No-Input-Timeout" Milliseconds PARAM;
     RecognitionTimeout "Recognition-Timeout" Milliseconds PARAM;
-    WaveformUri "Waveform-URI" Text On::COMPLETE.and(On::RESPONSE);
+    WaveformUri "Waveform-URI" WaveformUri On::COMPLETE.and(On::RESPONSE);
     InputWaveformUri "Input-Waveform-URI" Uri On::RECOGNIZE;
     CompletionCause "Completion-Cause" CompletionCause On::COMPLETE.and(On::RESPONSE);
-    CompletionReason "Completion-Reason" Text On::COMPLETE.and(On::RESPONSE);
-    RecognizerContextBlock "Recognizer-Context-Block" Text On::PARAMS;
+    CompletionReason "Completion-Reason" Quoted On::COMPLETE.and(On::RESPONSE);
+    RecognizerContextBlock "Recognizer-Context-Block" OptionalWord On::PARAMS;
     StartInputTimers "Start-Input-Timers" Boolean On::RECOGNIZE;
     SpeechCompleteTimeout "Speech-Complete-Timeout" Milliseconds PARAM;
     SpeechIncompleteTimeout "Speech-Incomplete-Timeout" Milliseconds PARAM;
     DtmfInterdigitTimeout "DTMF-Interdigit-Timeout" Milliseconds PARAM;
     DtmfTermTimeout "DTMF-Term-Timeout" Milliseconds PARAM;
     DtmfTermChar "DTMF-Term-Char" DtmfChar PARAM;
-    FailedUri "Failed-URI" Uri On::RESPONSE.and(On::COMPLETE);
+    FailedUri "Failed-URI" AbsoluteUri On::RESPONSE.and(On::COMPLETE);
     FailedUriCause "Failed-URI-Cause" Text On::RESPONSE.and(On::COMPLETE);
     SaveWaveform "Save-Waveform" Boolean PARAM;
     MediaType "Media-Type" MediaType PARAM;
     NewAudioChannel "New-Audio-Channel" Boolean On::RECOGNIZE;
-    SpeechLanguage "Speech-Language" Text PARAM.and(On::DEFINE_GRAMMAR);
+    SpeechLanguage "Speech-Language" Language PARAM.and(On::DEFINE_GRAMMAR);
     VerBufferUtterance "Ver-Buffer-Utterance" Boolean On::RECOGNIZE;
     RecognitionMode "Recognition-Mode" RecognitionMode On::RECOGNIZE;
     CancelIfQueue "Cancel-If-Queue" Boolean On::RECOGNIZE;

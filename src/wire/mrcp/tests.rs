@@ -207,7 +207,7 @@ fn values() {
         (Kind::Milliseconds, &["0", "5000", "00005"], &["", "-1", "5s", "1.5", "99999999999999999999"]),
         (Kind::Count, &["1", "5"], &["0", "", "x"]),
         (Kind::RecognitionMode, &["normal", "HotWord"], &["", "fast"]),
-        (Kind::DtmfChar, &["", "#", "5"], &["##", "x"]),
+        (Kind::DtmfChar, &["", "#", "5"], &["##", "ü"]),
         (Kind::RequestIds, &["1", "1,2 , 3"], &["", "1,,2", "x"]),
         (
             Kind::MediaType,
@@ -230,6 +230,7 @@ fn values() {
         }
     }
     assert_eq!(Kind::Milliseconds.check("86400001"), Err(Illegal::Unsupported));
+    assert_eq!(Kind::DtmfChar.check("x"), Err(Illegal::Unsupported));
     let vendor = VendorParameters::parse("a=\"x;y\\\"\" ; b;c=plain").unwrap();
     assert_eq!(vendor.to_string(), "a=\"x;y\\\"\";b;c=plain");
     assert_eq!(unquote("\"a \\\"b\\\"\""), "a \"b\"");

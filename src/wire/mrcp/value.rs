@@ -109,6 +109,11 @@ pub fn unquote(text: &str) -> String {
     }
 }
 
+/// Whether `text` is one quoted-string and nothing else.
+pub(super) fn is_quoted(text: &str) -> bool {
+    all_consuming(quoted_string).parse(text).is_ok()
+}
+
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c)
 }
