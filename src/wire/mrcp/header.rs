@@ -235,6 +235,16 @@ impl Headers {
         self.0.push(Field { name, value: value.trim_matches([' ', '\t']).to_owned() });
     }
 
+    /// Adds a value to the list of the header of that name, or the header.
+    pub(super) fn push_to_list(&mut self, name: HeaderName, value: String) {
+        match self.0.iter_mut().find(|field| field.name == FieldName::Known(name)) {
+            Some(field) if field.value.is_empty() => field.value = value,
+            Some(_) if value.is_empty() => {}
+            Some(field) => field.value.extend([", ", &value]),
+            None => self.push(name, value),
+        }
+    }
+
     /// The value of the first header of that name.
     #[must_use]
     pub fn get(&self, name: HeaderName) -> Option<&str> {

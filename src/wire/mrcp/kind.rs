@@ -67,6 +67,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a value is a list with commas: only such a header may come more than once, and means the values of all
+    /// (RFC 6787 section 6.2).
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Accept | Self::AcceptCharset | Self::ContentCodings | Self::CacheControl | Self::RequestIds
+        )
+    }
+
     /// Whether `text` is a value of this kind, without white space at its ends.
     ///
     /// # Errors

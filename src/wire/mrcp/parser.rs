@@ -7,7 +7,9 @@ use bytes::Bytes;
 use crate::wire::mrcp::message::{StartLine, write_bare_response};
 use crate::wire::mrcp::syntax::{self, Stop};
 use crate::wire::mrcp::value::{self, quote};
-use crate::wire::mrcp::{ChannelIdentifier, FieldName, HeaderName, Headers, Message, StatusCode};
+use crate::wire::mrcp::{
+    ChannelIdentifier, CompletionCause, FieldName, HeaderName, Headers, Message, Method, StatusCode,
+};
 
 /// How much of a stream is taken as one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct Malformed {
     pub request_id: Option<String>,
     /// Channel-Identifier, if it could be read.
     pub channel: Option<ChannelIdentifier>,
+    /// Completion-Cause of the answer, where the method asks for one: RFC 6787 section 9.4.11.
+    pub cause: Option<CompletionCause>,
 }
 
 impl Malformed {
@@ -59,6 +63,9 @@ impl Malformed {
     #[must_use]
     pub fn answer(&self) -> Option<Vec<u8>> {
         let mut headers = Headers::new();
+        if let Some(cause) = self.cause {
+            headers.push(HeaderName::CompletionCause, cause.to_string());
+        }
         let mut reason = self.to_string();
         reason.retain(|c| c.is_ascii());
         reason.truncate(200);
@@ -296,6 +303,7 @@ impl Parser {
         let mut lines = text.split('\n');
         let words: Vec<&str> = lines.next().unwrap_or_default().split_ascii_whitespace().collect();
         // A request's line has four words; a response's third is a number; an event's fifth is its state.
+        let mut cause = None;
         let request_id = match words.as_slice() {
             [version, _, method, id, rest @ ..]
                 if version.starts_with("MRCP/")
@@ -303,6 +311,11 @@ impl Parser {
                     && !rest.first().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_alphabetic())) =>
             {
                 let digits = (1..=19).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+                cause = match Method::from_name(method) {
+                    Method::Recognize => Some(CompletionCause::RECOGNIZER_ERROR),
+                    Method::DefineGrammar => Some(CompletionCause::GRAMMAR_DEFINITION_FAILURE),
+                    _ => None,
+                };
                 digits.then(|| (*id).to_owned())
             }
             _ => None,
@@ -320,6 +333,7 @@ impl Parser {
             status: StatusCode::ILLEGAL_VALUE,
             request_id,
             channel,
+            cause,
         }
     }
 }
@@ -399,6 +413,7 @@ fn fields<'a>(raw: &[(&'a [u8], Vec<&'a [u8]>)]) -> Result<Fields, FieldError<'a
                 }
                 content_length = Some(parsed);
             }
+            Some(list) if list.kind().is_list() => headers.push_to_list(list, value),
             Some(known) => headers.push_field(FieldName::Known(known), value),
             None => headers.push_field(FieldName::Other(name.to_owned()), value),
         }

@@ -142,6 +142,69 @@ fn what_is_wrong_has_its_status() {
 }
 
 #[test]
+fn what_is_refused_of_a_recognize_or_define_grammar_has_a_completion_cause() {
+    for (method, cause) in [("RECOGNIZE", "006 recognizer-error"), ("define-grammar", "016 grammar-definition-failure")]
+    {
+        let answer = wrong(&format!("MRCP/2.0 LEN {method} 7\nX: y\n\n")).answer().unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains(" 7 406 COMPLETE\r\n"), "{answer}");
+        assert!(answer.contains(&format!("\r\nCompletion-Cause: {cause}\r\n")), "{answer}");
+    }
+    let answer = wrong("MRCP/2.0 LEN STOP 7\nX: y\n\n").answer().unwrap();
+    assert!(!String::from_utf8(answer).unwrap().contains("Completion-Cause"));
+}
+
+#[test]
+fn a_message_length_may_be_padded_with_zeros() {
+    let text = "MRCP/2.0 0000000000000000074 STOP 8\r\nChannel-Identifier: 1@speechrecog\r\n\r\n".to_owned();
+    assert_eq!(text.len(), 74);
+    assert_eq!(parse_one(text.as_bytes()).unwrap().id(), RequestId(8));
+    let long = text.replace("0000000000000000074", "00000000000000000074");
+    let mut parser = Parser::default();
+    parser.feed(long.as_bytes());
+    assert_eq!(parser.poll_message().unwrap_err().production, "message-length");
+}
+
+#[test]
+fn a_version_that_is_not_spoken_is_answered_in_the_one_that_is() {
+    for version in ["MRCP/1.0", "MRCP/3.1"] {
+        let answer = wrong(&format!("{version} LEN STOP 7\nChannel-Identifier: 1@speechrecog\n\n")).answer().unwrap();
+        assert!(answer.starts_with(b"MRCP/2.0 ") && answer.windows(14).any(|part| part == b" 502 COMPLETE\r"));
+    }
+}
+
+#[test]
+fn headers_come_in_any_order_and_case_with_any_white_space() {
+    let one = parse_one(&counted(
+        "MRCP/2.0 LEN RECOGNIZE 7\nChannel-Identifier: 1@speechrecog\nContent-Type: text/uri-list\n\
+         No-Input-Timeout: 5000\nContent-Length: 4\n\nbody",
+    ));
+    let other = parse_one(&counted(
+        "MRCP/2.0 LEN RECOGNIZE 7\ncontent-length:\t 4 \nCONTENT-TYPE:text/uri-list\nNO-input-timeout  :\n  5000\n\
+         channel-identifier:1@speechrecog\n\nbody",
+    ));
+    assert_eq!(one, other);
+    assert!(one.is_ok());
+}
+
+#[test]
+fn headers_that_are_lists_are_joined_in_order() {
+    let message = parse_one(&counted(
+        "MRCP/2.0 LEN STOP 7\nActive-Request-Id-List: 3\nChannel-Identifier: 1@speechrecog\nAccept: a/b\nX-Other: 1\n\
+         Accept: c/d;q=0.5\nActive-Request-Id-List: 1,2\nCache-Control:\nCache-Control: max-stale\nX-Other: 2\n\
+         Cache-Control:\nSet-Cookie: a=b\nSet-Cookie: c=d\n\n",
+    ))
+    .unwrap();
+    let headers = message.headers();
+    assert_eq!(headers.all(HeaderName::ActiveRequestIdList).collect::<Vec<_>>(), ["3, 1,2"]);
+    assert_eq!(headers.all(HeaderName::Accept).collect::<Vec<_>>(), ["a/b, c/d;q=0.5"]);
+    assert_eq!(headers.all(HeaderName::CacheControl).collect::<Vec<_>>(), ["max-stale"]);
+    // A date in a cookie has a comma: cookies stay apart.
+    assert_eq!(headers.all(HeaderName::SetCookie).collect::<Vec<_>>(), ["a=b", "c=d"]);
+    assert_eq!(headers.len(), 7);
+}
+
+#[test]
 fn a_wrong_message_length_ends_the_stream() {
     for wrong in [
         "MRCP/2.0 20 STOP 1\r\n",
