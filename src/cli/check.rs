@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::serve::{EXIT_CONFIG, environment};
 use crate::config::Config;
 use crate::detect::Model;
-use crate::grammar::{self, Body, Store};
+use crate::grammar::{self, Body, Documents, Resolution, Store};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -61,6 +61,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn resolve(media_type: &str, bytes: &[u8]) -> Result<(), String> {
-    let body = Body { media_type, boundary: None, content_id: Some("check"), bytes };
-    grammar::resolve(&body, &Store::new(1)).map(drop).map_err(|error| error.to_string())
+    let body = Body { media_type, content_id: Some("check"), bytes, ..Body::default() };
+    match grammar::resolve(&body, &Store::new(1), &Documents::new()) {
+        Ok(Resolution::Done(_)) => Ok(()),
+        Ok(Resolution::Needs(uris)) => Err(format!("it refers to {}, which is not fetched here", uris.join(", "))),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::audio::wav::{self, Channels};
 use crate::audio::{Frame, SAMPLE_RATE, SampleTime};
 use crate::detect::{Config, Detector, Event, Listen, Model, Outcome, Plans, advance};
-use crate::grammar::{Body, Store, resolve};
+use crate::grammar::{Body, Documents, Resolution, Store, resolve};
 use crate::session;
 
 /// Samples given to the detector at once: 100 ms.
@@ -85,9 +85,11 @@ fn parse_fraction(text: &str) -> Result<f32, String> {
 
 /// What the grammar asks for.
 fn listening(arguments: &Arguments) -> anyhow::Result<Listen> {
-    let body =
-        Body { media_type: "text/uri-list", boundary: None, content_id: None, bytes: arguments.grammar.as_bytes() };
-    let resolved = resolve(&body, &Store::new(0)).map_err(|error| anyhow!("{error}"))?;
+    let body = Body { media_type: "text/uri-list", bytes: arguments.grammar.as_bytes(), ..Body::default() };
+    let resolved = match resolve(&body, &Store::new(0), &Documents::new()).map_err(|error| anyhow!("{error}"))? {
+        Resolution::Done(resolved) => resolved,
+        Resolution::Needs(uris) => bail!("--grammar: {} is not fetched here", uris.join(", ")),
+    };
     if resolved.active.len() != 1 {
         bail!("--grammar: one URI, please");
     }

@@ -1,17 +1,14 @@
-//! A request's body to grammars, RFC 6787 section 9.5.1: by media type, from URIs or inline.
+//! A request's body, RFC 6787 section 9.5.1: which grammars it names, and which it holds.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use crate::grammar::matcher::Externals;
-use crate::grammar::srgs::{self, Reference};
-use crate::grammar::{Error, Failure, Grammar, Store, builtin};
+use crate::grammar::{Error, Failure};
 
 /// Most grammars in one body.
-const MAX_GRAMMARS: usize = 100;
+pub(super) const MAX_GRAMMARS: usize = 100;
 
 /// A body with the headers that say what it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Body<'a> {
     /// Media type in lower case, without parameters.
     pub media_type: &'a str,
@@ -19,51 +16,62 @@ pub struct Body<'a> {
     pub boundary: Option<&'a str>,
     /// Content-ID.
     pub content_id: Option<&'a str>,
+    /// Content-Base: what relative references start from (RFC 6787 section 6.2.8).
+    pub content_base: Option<&'a str>,
+    /// Content-Location: likewise, where there is no Content-Base.
+    pub content_location: Option<&'a str>,
     /// The content.
     pub bytes: &'a [u8],
 }
 
-/// A grammar that a request makes active.
+/// One grammar of a body.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Active {
-    /// How the client refers to it: what the result's `grammar` attribute says.
-    pub uri: String,
-    /// Weight in a `text/grammar-ref-list`, else 1.0: of several that match, the heaviest tells its meaning, and of those
-    /// that weigh the same the first.
-    pub weight: f32,
-    /// The grammar.
-    pub grammar: Arc<Grammar>,
+pub(super) enum Part<'a> {
+    /// One that is elsewhere.
+    Reference {
+        /// As it is written.
+        uri: String,
+        /// 1.0 if the list gives none.
+        weight: f32,
+        /// What it starts from if it is relative.
+        base: Option<String>,
+    },
+    /// One that is here.
+    Inline {
+        /// Its text.
+        text: Cow<'a, str>,
+        /// Content-ID without angle brackets.
+        content_id: Option<String>,
+        /// What relative references within start from.
+        base: Option<String>,
+    },
 }
 
-/// What a body holds.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Resolved {
-    /// All grammars in their order of precedence.
-    pub active: Vec<Active>,
-    /// Inline grammars by Content-ID: the session keeps them.
-    pub inline: Vec<(String, Active)>,
-}
-
-/// Finds and compiles the grammars of a body.
-///
-/// # Errors
-/// [`Error`] says what can't be used and why; all of a body must be usable.
-pub fn resolve(body: &Body<'_>, store: &Store) -> Result<Resolved, Error> {
-    let mut resolved = Resolved::default();
-    part(body, store, &mut resolved, true)?;
-    if resolved.active.is_empty() {
+/// All grammars of a body, in their order.
+pub(super) fn parts<'a>(body: &Body<'a>) -> Result<Vec<Part<'a>>, Error> {
+    let mut found = Vec::new();
+    part(body, &mut found, true)?;
+    if found.is_empty() {
         return Err(Error::load("the body names no grammar"));
     }
-    Ok(resolved)
+    if found.len() > MAX_GRAMMARS {
+        return Err(Error::load(format!("more than {MAX_GRAMMARS} grammars")));
+    }
+    Ok(found)
 }
 
-fn part(body: &Body<'_>, store: &Store, resolved: &mut Resolved, whole: bool) -> Result<(), Error> {
+fn part<'a>(body: &Body<'a>, found: &mut Vec<Part<'a>>, whole: bool) -> Result<(), Error> {
+    let base = body.content_base.or(body.content_location).map(|base| base.trim().to_owned());
+    let inline = || -> Result<Part<'a>, Error> {
+        let content_id = body.content_id.map(|id| id.trim().trim_start_matches('<').trim_end_matches('>').to_owned());
+        Ok(Part::Inline { text: text(body.bytes)?, content_id, base: base.clone() })
+    };
     match body.media_type {
         "text/uri-list" => {
             for line in text(body.bytes)?.lines().map(str::trim) {
                 // RFC 2483 section 5: lines that begin with '#' are comments.
                 if !line.is_empty() && !line.starts_with('#') {
-                    add(resolved, uri(line, 1.0, store)?)?;
+                    found.push(Part::Reference { uri: line.to_owned(), weight: 1.0, base: base.clone() });
                 }
             }
             Ok(())
@@ -71,113 +79,76 @@ fn part(body: &Body<'_>, store: &Store, resolved: &mut Resolved, whole: bool) ->
         "text/grammar-ref-list" => {
             for line in text(body.bytes)?.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 let (reference, weight) = weighted(line)?;
-                add(resolved, uri(reference, weight, store)?)?;
+                found.push(Part::Reference { uri: reference.to_owned(), weight, base: base.clone() });
             }
             Ok(())
         }
-        "application/srgs+xml" | "application/grammar+xml" => inline(body, store, resolved),
+        "application/srgs+xml" | "application/grammar+xml" | "application/srgs" => {
+            found.push(inline()?);
+            Ok(())
+        }
         // Some clients call SRGS so; other XML (speech-context) is told by its root element.
         "application/xml" | "text/xml" => {
             let text = text(body.bytes)?;
-            if text.contains("<grammar") || text.contains(":grammar") {
-                inline(body, store, resolved)
+            if is_grammar_xml(&text) {
+                found.push(inline()?);
+                Ok(())
             } else {
                 Err(Error::load(format!("{} that is no SRGS grammar is not supported", body.media_type)))
             }
         }
-        "application/srgs"
-        | "application/x-jsgf"
-        | "application/jsgf"
-        | "application/x-nuance-gsl"
-        | "application/x-gsl" => {
-            Err(Error::load(format!("grammars in {} are not supported: SRGS XML is", body.media_type)))
+        "application/x-jsgf" | "application/jsgf" | "application/x-nuance-gsl" | "application/x-gsl" => {
+            Err(not_srgs(body.media_type))
         }
         "multipart/mixed" if whole => {
             let boundary = body.boundary.ok_or_else(|| Error::load("multipart/mixed without boundary"))?;
-            for (headers, content) in parts(body.bytes, boundary)? {
+            for (headers, content) in split(body.bytes, boundary)? {
                 let media_type = header(&headers, "content-type").unwrap_or_default().to_ascii_lowercase();
-                let content_id = header(&headers, "content-id");
                 let media_type = media_type.split(';').next().unwrap_or_default().trim();
-                part(&Body { media_type, boundary: None, content_id, bytes: content }, store, resolved, false)?;
+                let inner = Body {
+                    media_type,
+                    boundary: None,
+                    content_id: header(&headers, "content-id"),
+                    content_base: header(&headers, "content-base").or(body.content_base),
+                    content_location: header(&headers, "content-location").or(body.content_location),
+                    bytes: content,
+                };
+                // The headers are of this loop alone, the content is the body's.
+                let mut of_part = Vec::new();
+                part(&inner, &mut of_part, false)?;
+                found.extend(of_part.into_iter().map(Part::into_owned));
             }
             Ok(())
         }
         other => Err(Error::new(
             Failure::MediaType,
-            format!("a grammar can't be {other}: text/uri-list, text/grammar-ref-list and application/srgs+xml can"),
+            format!(
+                "a grammar can't be {other}: text/uri-list, text/grammar-ref-list, application/srgs+xml and \
+                 application/srgs can"
+            ),
         )),
     }
 }
 
-fn add(resolved: &mut Resolved, grammars: Vec<Active>) -> Result<(), Error> {
-    resolved.active.extend(grammars);
-    if resolved.active.len() > MAX_GRAMMARS {
-        return Err(Error::load(format!("more than {MAX_GRAMMARS} grammars")));
-    }
-    Ok(())
-}
-
-fn inline(body: &Body<'_>, store: &Store, resolved: &mut Resolved) -> Result<(), Error> {
-    let text = text(body.bytes)?;
-    let mut externals = Externals::new();
-    let mut failed = None;
-    for rule in srgs::parse(&text)?.rules.values() {
-        srgs::references(&rule.expansion, &mut |reference| {
-            if let Reference::External(reference) = reference
-                && failed.is_none()
-                && !externals.contains_key(reference)
-            {
-                match uri(reference, 1.0, store).map(|mut found| found.drain(..).next()) {
-                    Ok(Some(first)) => {
-                        externals.insert(reference.clone(), Arc::unwrap_or_clone(first.grammar));
-                    }
-                    Ok(None) => failed = Some(Error::load(format!("{reference} is empty"))),
-                    Err(error) => failed = Some(error),
-                }
+impl Part<'_> {
+    fn into_owned<'b>(self) -> Part<'b> {
+        match self {
+            Self::Reference { uri, weight, base } => Part::Reference { uri, weight, base },
+            Self::Inline { text, content_id, base } => {
+                Part::Inline { text: Cow::Owned(text.into_owned()), content_id, base }
             }
-        });
+        }
     }
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let grammar = Arc::new(builtin::compile(&text, &externals)?);
-    let id = body.content_id.map(|id| id.trim().trim_start_matches('<').trim_end_matches('>').to_owned());
-    let name = id.as_deref().map_or_else(|| "inline".to_owned(), |id| format!("session:{id}"));
-    let active = Active { uri: name, weight: 1.0, grammar };
-    if let Some(id) = id {
-        resolved.inline.push((id, active.clone()));
-    }
-    add(resolved, vec![active])
 }
 
-/// The grammars that a URI refers to: one, or for `session:` as many as were defined.
-fn uri(uri: &str, weight: f32, store: &Store) -> Result<Vec<Active>, Error> {
-    let one = |grammar| vec![Active { uri: uri.to_owned(), weight, grammar: Arc::new(grammar) }];
-    match uri.split_once(':') {
-        Some((scheme, path)) if scheme.eq_ignore_ascii_case("builtin") => Ok(one(builtin::find(uri, path)?)),
-        Some((scheme, id)) if scheme.eq_ignore_ascii_case("session") => {
-            let found = store.get(id).ok_or_else(|| Error {
-                failure: Failure::Load,
-                reason: format!("no grammar {uri} was defined in this session"),
-                uri: Some(uri.to_owned()),
-            })?;
-            let several = found.len() > 1;
-            Ok(found
-                .iter()
-                .map(|active| Active {
-                    uri: if several { active.uri.clone() } else { uri.to_owned() },
-                    weight: active.weight * weight,
-                    grammar: Arc::clone(&active.grammar),
-                })
-                .collect())
-        }
-        None if builtin::is_name(uri) => Ok(one(builtin::find(uri, uri)?)),
-        _ => Err(Error {
-            failure: Failure::Uri,
-            reason: format!("{uri} is not fetched: builtin: and session: grammars are served"),
-            uri: Some(uri.to_owned()),
-        }),
-    }
+/// Whether XML of no particular media type is SRGS.
+pub(super) fn is_grammar_xml(text: &str) -> bool {
+    text.contains("<grammar") || text.contains(":grammar")
+}
+
+/// A grammar in a form that is not read.
+pub(super) fn not_srgs(form: &str) -> Error {
+    Error::load(format!("grammars in {form} are not supported: SRGS is, in XML and in ABNF"))
 }
 
 /// `"<" uri ">" *(";" attribute "=" value)`, RFC 6787 section 13.5.1. Attributes but `weight` are for others.
@@ -198,7 +169,7 @@ fn weighted(line: &str) -> Result<(&str, f32), Error> {
 }
 
 /// The text of a body: UTF-8, UTF-16 with a byte order mark, or what the XML declaration says.
-fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
+pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     let wide = |unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).skip(1).map(|pair| unit([pair[0], pair[1]]));
         let text: Result<String, _> = char::decode_utf16(units).collect();
@@ -220,10 +191,10 @@ fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     Ok(Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)))
 }
 
-type Part<'a> = (String, &'a [u8]);
+type Piece<'a> = (String, &'a [u8]);
 
 /// The parts of a multipart body, RFC 2046 section 5.1: headers and content.
-fn parts<'a>(bytes: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, Error> {
+fn split<'a>(bytes: &'a [u8], boundary: &str) -> Result<Vec<Piece<'a>>, Error> {
     let delimiter = format!("--{boundary}");
     let mut found = Vec::new();
     let mut from: Option<usize> = None;
@@ -255,7 +226,7 @@ fn parts<'a>(bytes: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, Error> {
     found.into_iter().filter(|part| !part.trim_ascii().is_empty()).map(split_headers).collect()
 }
 
-fn split_headers(part: &[u8]) -> Result<Part<'_>, Error> {
+fn split_headers(part: &[u8]) -> Result<Piece<'_>, Error> {
     let mut at = 0;
     for line in part.split_inclusive(|byte| *byte == b'\n') {
         at += line.len();

@@ -1,11 +1,9 @@
 //! Builtin grammars: SRGS files compiled in, referred to as `builtin:speech/NAME?parameters`.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use crate::detect::{Goal, Label};
-use crate::grammar::matcher::{self, Externals};
-use crate::grammar::srgs;
-use crate::grammar::{Error, Format, Grammar, Settings};
+use crate::grammar::compile::{compile_alone, set};
+use crate::grammar::{Error, Grammar, srgs};
 
 /// Names and texts.
 pub(super) const BUILTINS: [(&str, &str); 4] = [
@@ -18,77 +16,18 @@ pub(super) const BUILTINS: [(&str, &str); 4] = [
 static COMPILED: LazyLock<Vec<(&str, Grammar)>> = LazyLock::new(|| {
     BUILTINS
         .iter()
-        .map(|(name, text)| (*name, compile(text, &Externals::new()).expect("a test compiles every builtin")))
+        .map(|(name, text)| {
+            let grammar = srgs::parse(text).and_then(compile_alone);
+            (*name, grammar.expect("a test compiles every builtin"))
+        })
         .collect()
 });
-
-/// The grammar of a text in SRGS XML.
-pub(super) fn compile(text: &str, externals: &Externals) -> Result<Grammar, Error> {
-    let document = srgs::parse(text)?;
-    let meanings = matcher::meanings(&document, externals)?;
-    let mut settings = Settings::default();
-    let mut goal = None;
-    for (name, content) in &document.meta {
-        match name.as_str() {
-            "goal" => goal = Some(parse_goal(content).map_err(Error::compilation)?),
-            // Authors put all kinds of things there.
-            _ if !is_setting(name) => {}
-            _ => set(&mut settings, name, content).map_err(|reason| Error::compilation(format!("meta: {reason}")))?,
-        }
-    }
-    let has = |label| meanings.iter().any(|(known, ..)| *known == label);
-    let goal = goal.unwrap_or(match (has(Label::Beep), meanings.len()) {
-        (true, 1) => Goal::Beep,
-        (true, _) => Goal::Voicemail,
-        (false, _) => Goal::Answer,
-    });
-    Ok(Grammar { goal, settings, meanings })
-}
-
-fn parse_goal(word: &str) -> Result<Goal, String> {
-    match word {
-        "answer" => Ok(Goal::Answer),
-        "beep" => Ok(Goal::Beep),
-        "voicemail" => Ok(Goal::Voicemail),
-        _ => Err(format!("goal {word} is not answer, beep or voicemail")),
-    }
-}
-
-fn is_setting(name: &str) -> bool {
-    ["result-format", "detail", "confidence-threshold", "speed-vs-accuracy", "n-best-list-length"].contains(&name)
-}
-
-/// Sets one setting by its name.
-fn set(settings: &mut Settings, name: &str, text: &str) -> Result<(), String> {
-    let wrong = |what: &str| format!("{name}={text} is not {what}");
-    let fraction =
-        || text.parse().ok().filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| wrong("a number from 0 to 1"));
-    match name {
-        "result-format" => {
-            settings.format = Some(Format::from_name(text).ok_or_else(|| wrong("nlsml or json"))?);
-        }
-        "detail" => settings.detail = Some(text.parse().map_err(|_| wrong("true or false"))?),
-        "confidence-threshold" => settings.confidence_threshold = Some(fraction()?),
-        "speed-vs-accuracy" => settings.speed_vs_accuracy = Some(fraction()?),
-        "n-best-list-length" => {
-            let count = text.parse().ok().filter(|count| *count > 0).ok_or_else(|| wrong("a number from 1 up"))?;
-            settings.n_best_list_length = Some(count);
-        }
-        _ => {
-            return Err(format!(
-                "unknown parameter {name}: there are result-format, detail, confidence-threshold, speed-vs-accuracy \
-                 and n-best-list-length"
-            ));
-        }
-    }
-    Ok(())
-}
 
 /// The builtin that `path` names: what follows `builtin:`, or a bare name.
 ///
 /// `speech/answer`, `grammar/answer` and `answer` are the same, and so is `speech/some folder/answer.grxml`, as dialplans
 /// written for other recognizers have it.
-pub(super) fn find(uri: &str, path: &str) -> Result<Grammar, Error> {
+pub(super) fn find(uri: &str, path: &str) -> Result<Vec<Arc<Grammar>>, Error> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let name = path.split_once('/').map_or(path, |(kind, name)| match kind {
         "speech" | "grammar" => name,
@@ -105,7 +44,7 @@ pub(super) fn find(uri: &str, path: &str) -> Result<Grammar, Error> {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         set(&mut grammar.settings, name, value).map_err(|reason| Error::load(format!("{uri}: {reason}")))?;
     }
-    Ok(grammar)
+    Ok(vec![Arc::new(grammar)])
 }
 
 /// Whether a word without scheme is a builtin's name.

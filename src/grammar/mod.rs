@@ -4,10 +4,14 @@
 
 mod body;
 mod builtin;
+mod compile;
 mod document;
 mod error;
-mod matcher;
+mod meaning;
+mod network;
+mod resolve;
 pub mod result;
+mod semantics;
 mod srgs;
 mod store;
 mod tag;
@@ -15,21 +19,43 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-pub use body::{Active, Body, Resolved, resolve};
+use std::sync::Arc;
+
+pub use body::Body;
 pub use document::{Document, Documents, FetchError};
 pub use error::{Error, Failure};
+pub use meaning::Meaning;
+pub use resolve::{Active, Resolution, Resolved, resolve};
 pub use store::Store;
 
-use crate::detect::{Goal, Label, LabelSet};
+use crate::detect::{Goal, Label, LabelSet, Outcome};
+use crate::grammar::network::{Chart, Input, Network};
 
-/// A grammar, compiled: for each label that it can match, what that means.
+/// What a grammar's tokens are: SRGS section 4.6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Words; of sound, those that are labels can be told, and INTERPRET takes any.
+    #[default]
+    Voice,
+    /// Keys: `0` to `9`, `*`, `#`, `A` to `D`.
+    Dtmf,
+}
+
+/// A grammar, compiled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grammar {
+    /// What its tokens are.
+    pub mode: Mode,
+    /// `xml:lang`, where it is told: a language tag of RFC 5646.
+    pub language: Option<String>,
     /// What the listener wants to know.
     pub goal: Goal,
     /// What the grammar asks for beside its words.
     pub settings: Settings,
-    meanings: Vec<(Label, Meaning, f32)>,
+    /// `meta` elements by name.
+    meta: Vec<(String, String)>,
+    accepts: LabelSet,
+    network: Arc<Network>,
 }
 
 /// What a grammar asks for beside its words: by `meta` elements or, for a builtin, by query parameters.
@@ -88,40 +114,106 @@ impl Format {
     }
 }
 
-/// What a match means: the semantic result of a grammar's tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meaning {
-    /// A text; without tags, the words themselves.
-    Text(String),
-    /// Properties in the order of their first assignment.
-    Object(Vec<(String, String)>),
-}
-
-/// A label as a grammar matched it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interpretation<'a> {
-    /// The grammar that matched.
-    pub grammar: &'a Grammar,
+/// What an input means in a grammar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interpretation {
     /// What it means.
-    pub meaning: &'a Meaning,
-    /// Product of the weights of the items that matched.
+    pub meaning: Meaning,
+    /// Product of the weights of the items that matched, 0.0 to 1.0: of alternatives, the heaviest weighs 1.0 or less.
     pub weight: f32,
 }
 
+/// How the keys that were pressed so far match a grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyMatch {
+    /// Neither they nor anything that begins with them can match.
+    No,
+    /// They don't match, but something that begins with them can.
+    Partial,
+    /// They match.
+    Complete {
+        /// Something longer that begins with them can match too.
+        more: bool,
+    },
+}
+
 impl Grammar {
-    /// The labels that this grammar can match. None: a valid grammar of other words, which never matches.
+    /// The labels that this grammar can match. None: a grammar of keys, or a valid grammar of other words, which is never
+    /// matched by sound.
     #[must_use]
-    pub fn accepts(&self) -> LabelSet {
-        self.meanings.iter().fold(LabelSet::EMPTY, |set, (label, ..)| set.with(*label))
+    pub const fn accepts(&self) -> LabelSet {
+        self.accepts
     }
 
     /// What `label` means in this grammar; `None` if it can't match.
+    ///
+    /// # Errors
+    /// [`Failure::Semantics`] if a script fails.
+    pub fn interpret(&self, label: Label, outcome: &Outcome) -> Result<Option<Interpretation>, Error> {
+        if !self.accepts.contains(label) {
+            return Ok(None);
+        }
+        let mut told = outcome.alternatives.iter().map(|other| (other.label, other.confidence));
+        let score = if outcome.label == label {
+            outcome.confidence
+        } else {
+            told.find(|(known, _)| *known == label).map_or(0.0, |(_, confidence)| confidence)
+        };
+        self.interpret_input(&semantics::label_input(label), score)
+    }
+
+    /// What a text means in this grammar, as INTERPRET asks (RFC 6787 section 9.20); `None` if it does not match. Words are
+    /// parted by white space, and case does not matter. In a grammar of keys, the text's words are keys.
+    ///
+    /// # Errors
+    /// [`Failure::Semantics`] if a script fails, or if the text is too long or has too many readings.
+    pub fn interpret_text(&self, text: &str) -> Result<Option<Interpretation>, Error> {
+        match self.mode {
+            Mode::Voice => self.interpret_input(&Input::text(text), 1.0),
+            Mode::Dtmf => {
+                let keys: Option<Vec<Vec<char>>> = text.split_whitespace().map(network::keys_of).collect();
+                let keys: Option<String> = keys.map(|keys| keys.into_iter().flatten().collect());
+                keys.map_or(Ok(None), |keys| self.interpret_keys(&keys))
+            }
+        }
+    }
+
+    /// How keys match that were pressed so far, with or without white space between them. In a grammar of words, none does.
     #[must_use]
-    pub fn interpret(&self, label: Label) -> Option<Interpretation<'_>> {
-        self.meanings.iter().find(|(known, ..)| *known == label).map(|(_, meaning, weight)| Interpretation {
-            grammar: self,
-            meaning,
-            weight: *weight,
-        })
+    pub fn keys(&self, keys: &str) -> KeyMatch {
+        if self.mode == Mode::Voice {
+            return KeyMatch::No;
+        }
+        let Ok(chart) = Chart::new(&self.network, &Input::keys(keys)) else { return KeyMatch::No };
+        let matched = chart.matched();
+        match (matched.complete, matched.more) {
+            (true, more) => KeyMatch::Complete { more },
+            (false, true) => KeyMatch::Partial,
+            (false, false) => KeyMatch::No,
+        }
+    }
+
+    /// What keys mean in this grammar; `None` if they don't match as they are.
+    ///
+    /// # Errors
+    /// [`Failure::Semantics`] if a script fails, or if there are too many keys or readings.
+    pub fn interpret_keys(&self, keys: &str) -> Result<Option<Interpretation>, Error> {
+        if self.mode == Mode::Voice {
+            return Ok(None);
+        }
+        self.interpret_input(&Input::keys(keys), 1.0)
+    }
+
+    fn interpret_input(&self, input: &Input, score: f32) -> Result<Option<Interpretation>, Error> {
+        let too_much = || Error::new(Failure::Semantics, "the input is too long or has too many readings");
+        let chart = Chart::new(&self.network, input).map_err(|_| too_much())?;
+        if !chart.matched().complete {
+            return Ok(None);
+        }
+        let derivation = chart.derive().ok_or_else(too_much)?;
+        let meaning = semantics::evaluate(&self.network, &derivation, input, score)?;
+        #[allow(clippy::cast_possible_truncation, reason = "from 0.0 to 1.0")]
+        let weight = derivation.weight as f32;
+        Ok(Some(Interpretation { meaning, weight }))
     }
 }

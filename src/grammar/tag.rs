@@ -10,14 +10,27 @@ use nom::multi::{fold_many0, separated_list1};
 use nom::sequence::{delimited, pair, preceded, terminated};
 
 /// How tags are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum TagFormat {
     /// No `tag-format`: assignments where it reads as such, else a literal.
+    #[default]
     Any,
     /// `semantics/1.0-literals`.
     Literals,
     /// `semantics/1.0`.
     Script,
+}
+
+impl TagFormat {
+    /// The format that `tag-format` names.
+    pub(super) fn from_name(name: Option<&str>) -> Result<Self, String> {
+        match name.map(str::trim) {
+            None => Ok(Self::Any),
+            Some("semantics/1.0-literals") => Ok(Self::Literals),
+            Some("semantics/1.0") => Ok(Self::Script),
+            Some(format) => Err(format!("tag-format {format} is not known here")),
+        }
+    }
 }
 
 /// A tag's content.

@@ -7,25 +7,59 @@ use crate::audio::SampleTime;
 use crate::detect::{Label, Outcome};
 use crate::grammar::{Format, Meaning};
 
-/// One label as a grammar matched it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// One input as a grammar matched it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Match<'a> {
     /// URI of the grammar.
     pub grammar: &'a str,
-    /// The label.
-    pub label: Label,
-    /// Probability, 0.0 to 1.0.
+    /// What was matched.
+    pub input: Input<'a>,
+    /// Probability, 0.0 to 1.0. Of a text nothing is told: nothing was heard.
     pub confidence: f32,
     /// What the grammar says that it means.
-    pub meaning: &'a Meaning,
+    pub meaning: Meaning,
 }
 
-/// Writes a result: `best`, the other matches `rest` best first, and with `detail` what `outcome` tells beside.
+/// What was matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// What the sound was told to be.
+    Label(Label),
+    /// Keys that were pressed, such as `1234`.
+    Keys(&'a str),
+    /// The text of INTERPRET.
+    Text(&'a str),
+}
+
+impl Input<'_> {
+    /// The text of the `input` element. Keys stand apart, RFC 6787 section 9.6.3.6.
+    fn text(self) -> String {
+        match self {
+            Self::Label(label) => label.as_str().to_owned(),
+            Self::Keys(keys) => {
+                let keys: Vec<String> = keys.chars().filter(|key| !key.is_whitespace()).map(String::from).collect();
+                keys.join(" ")
+            }
+            Self::Text(text) => text.to_owned(),
+        }
+    }
+
+    /// The modality, for `mode`.
+    const fn mode(self) -> Option<&'static str> {
+        match self {
+            Self::Label(_) => Some("speech"),
+            Self::Keys(_) => Some("dtmf"),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+/// Writes a result: `best`, the other matches `rest` best first, and what `detail` tells beside.
 #[must_use]
-pub fn write(format: Format, best: &Match<'_>, rest: &[Match<'_>], outcome: &Outcome, detail: bool) -> String {
+pub fn write(format: Format, best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcome>) -> String {
     match format {
-        Format::Nlsml => nlsml::write(best, rest, outcome, detail),
-        Format::Json => json::write(best, rest, outcome, detail),
+        Format::Nlsml => nlsml::write(best, rest, detail),
+        Format::Json => json::write(best, rest, detail),
     }
 }
 

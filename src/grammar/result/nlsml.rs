@@ -9,16 +9,16 @@ use quick_xml::escape::escape;
 
 use crate::detect::Outcome;
 use crate::grammar::Meaning;
-use crate::grammar::result::{Match, confidence, round, seconds};
+use crate::grammar::result::{Input, Match, confidence, round, seconds};
 
 /// Namespace of NLSML.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:mrcpv2";
 /// Namespace of the element in `instance`.
 const DETAIL: &str = "urn:answerd:result";
 
-pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], outcome: &Outcome, detail: bool) -> String {
+pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcome>) -> String {
     let mut text = format!(r#"<?xml version="1.0"?><result xmlns="{NAMESPACE}" grammar="{}">"#, clean(best.grammar));
-    interpretation(&mut text, best, None, detail.then_some(outcome));
+    interpretation(&mut text, best, None, detail);
     for other in rest {
         // Only an interpretation by another grammar says by which one.
         let grammar = (other.grammar != best.grammar).then_some(other.grammar);
@@ -29,37 +29,85 @@ pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], outcome: &Outcome, det
 }
 
 fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, detail: Option<&Outcome>) {
-    let confidence = confidence(found.confidence);
     let grammar = grammar.map(|grammar| format!(r#" grammar="{}""#, clean(grammar))).unwrap_or_default();
-    append(text, format_args!(r#"<interpretation{grammar} confidence="{confidence:.2}"><instance>"#));
+    // What bears on hearing is not told of a text (section 9.20).
+    let sure = match found.input {
+        Input::Text(_) => String::new(),
+        Input::Label(_) | Input::Keys(_) => format!(r#" confidence="{:.2}""#, confidence(found.confidence)),
+    };
+    append(text, format_args!("<interpretation{grammar}{sure}><instance>"));
     let mut elements = String::new();
-    let properties: &[(String, String)] = match found.meaning {
-        Meaning::Text(meaning) => {
-            text.push_str(&clean(meaning));
+    let properties: &[(String, Meaning)] = match &found.meaning {
+        Meaning::Object(properties) => properties,
+        Meaning::Null => &[],
+        Meaning::Array(_) => {
+            content(&mut elements, &found.meaning);
             &[]
         }
-        Meaning::Object(properties) => properties,
+        Meaning::Text(_) | Meaning::Number(_) | Meaning::Bool(_) => {
+            content(text, &found.meaning);
+            &[]
+        }
     };
     for (name, value) in properties {
-        append(&mut elements, format_args!("<{name}>{}</{name}>", clean(value)));
+        element(&mut elements, &element_name(name), "", value);
     }
     if let Some(outcome) = detail {
         details(&mut elements, found, outcome, properties);
     }
-    if !elements.is_empty() {
-        append(text, format_args!(r#"<answer xmlns="{DETAIL}">{elements}</answer>"#));
+    match found.input {
+        _ if elements.is_empty() => {}
+        Input::Label(_) => append(text, format_args!(r#"<answer xmlns="{DETAIL}">{elements}</answer>"#)),
+        // As VoiceXML platforms read it: each property is an element of the instance.
+        Input::Keys(_) | Input::Text(_) => text.push_str(&elements),
     }
-    append(
-        text,
-        format_args!(
-            r#"</instance><input mode="speech" confidence="{confidence:.2}">{}</input></interpretation>"#,
-            found.label
-        ),
-    );
+    let mode = found.input.mode().map(|mode| format!(r#" mode="{mode}""#)).unwrap_or_default();
+    append(text, format_args!("</instance><input{mode}{sure}>{}</input></interpretation>", clean(&found.input.text())));
+}
+
+/// A value as SISR 1.0 section 7 writes it in XML: properties as elements, members of an array as `item` elements.
+fn content(text: &mut String, value: &Meaning) {
+    match value {
+        Meaning::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                element(text, "item", &format!(r#" index="{index}""#), value);
+            }
+        }
+        Meaning::Object(properties) => {
+            for (name, value) in properties {
+                element(text, &element_name(name), "", value);
+            }
+        }
+        Meaning::Null => {}
+        Meaning::Text(_) | Meaning::Number(_) | Meaning::Bool(_) => {
+            text.push_str(&clean(&value.text().unwrap_or_default()));
+        }
+    }
+}
+
+fn element(text: &mut String, name: &str, attribute: &str, value: &Meaning) {
+    let length = match value {
+        Meaning::Array(values) => format!(r#" length="{}""#, values.len()),
+        _ => String::new(),
+    };
+    append(text, format_args!("<{name}{attribute}{length}>"));
+    content(text, value);
+    append(text, format_args!("</{name}>"));
+}
+
+/// A property's name as an XML name: what can't be in one becomes `_`.
+fn element_name(name: &str) -> String {
+    let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || (!c.is_ascii() && c.is_alphabetic());
+    let goes_on = |c: char| starts(c) || c.is_ascii_digit() || c == '-' || c == '.';
+    let mut clean: String = name.chars().map(|c| if goes_on(c) { c } else { '_' }).collect();
+    if !clean.chars().next().is_some_and(starts) {
+        clean.insert(0, '_');
+    }
+    clean
 }
 
 /// What happened, in the names that the JSON result has. A grammar's own property of that name goes before.
-fn details(text: &mut String, found: &Match<'_>, outcome: &Outcome, properties: &[(String, String)]) {
+fn details(text: &mut String, found: &Match<'_>, outcome: &Outcome, properties: &[(String, Meaning)]) {
     let timeline = &outcome.timeline;
     let time = |at| seconds(outcome, at).to_string();
     let beep = timeline.beep.map(|beep| {
@@ -72,7 +120,7 @@ fn details(text: &mut String, found: &Match<'_>, outcome: &Outcome, properties: 
         )
     });
     for (name, content) in [
-        ("label", Some(found.label.as_str().to_owned())),
+        ("label", Some(found.input.text())),
         ("confidence", Some(format!("{:.2}", confidence(found.confidence)))),
         ("reason", Some(clean(&outcome.reason))),
         ("method", Some(outcome.method.as_str().to_owned())),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::detect::{self, InputType};
-use crate::grammar::{self, Body, Failure, Resolved, Store};
+use crate::grammar::{self, Body, Documents, Failure, Resolution, Resolved, Store};
 use crate::session::mrcp::params::{Params, Refusal};
 use crate::session::mrcp::recognition::{Completion, Recognition};
 use crate::session::mrcp::{Config, Outbox};
@@ -228,9 +228,21 @@ impl Channel {
             media_type: &media_type.essence,
             boundary: media_type.parameter("boundary"),
             content_id: request.headers.get(HeaderName::ContentId),
+            content_base: request.headers.get(HeaderName::ContentBase),
+            content_location: request.headers.get(HeaderName::ContentLocation),
             bytes: &request.body,
         };
-        grammar::resolve(&body, &self.grammars).map_err(|error| grammar_failure(request, &error))
+        let resolution = grammar::resolve(&body, &self.grammars, &Documents::new());
+        match resolution.map_err(|error| grammar_failure(request, &error))? {
+            Resolution::Done(resolved) => Ok(resolved),
+            Resolution::Needs(uris) => {
+                let uri = uris.into_iter().next().unwrap_or_default();
+                let reason = format!("{uri} is not fetched: builtin: and session: grammars are served");
+                let cause = Some("not-supported".to_owned());
+                let error = grammar::Error { failure: Failure::Uri, reason, uri: Some(uri), cause };
+                Err(grammar_failure(request, &error))
+            }
+        }
     }
 
     fn recognize(
@@ -531,11 +543,12 @@ fn grammar_failure(request: &Request, error: &grammar::Error) -> Response {
         Failure::Compilation => (StatusCode::FAILED, CompletionCause::GRAMMAR_COMPILATION_FAILURE),
         Failure::Uri => (StatusCode::FAILED, CompletionCause::URI_FAILURE),
         Failure::Definition => (StatusCode::FAILED, CompletionCause::GRAMMAR_DEFINITION_FAILURE),
+        Failure::Semantics => (StatusCode::FAILED, CompletionCause::SEMANTICS_FAILURE),
     };
     let mut response = refused(request.response(status), cause, &error.reason);
     if let Some(uri) = &error.uri {
         response.headers.push(HeaderName::FailedUri, uri);
-        response.headers.push(HeaderName::FailedUriCause, "not-supported");
+        response.headers.push(HeaderName::FailedUriCause, error.cause.as_deref().unwrap_or("not-usable"));
     }
     response
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::detect::{End, Goal, Hotword, Label, LabelSet, Listen, Outcome};
-use crate::grammar::result::{self, Match};
+use crate::grammar::result::{self, Input, Match};
 use crate::grammar::{Active, Format};
 use crate::session::ConnectionId;
 use crate::session::mrcp::Config;
@@ -163,8 +163,8 @@ impl Recognition {
         let settings = &grammar.grammar.settings;
         let format = self.format.0.or(settings.format).unwrap_or(self.format.1);
         let detail = self.detail.0.or(settings.detail).or(self.detail.1).unwrap_or(false);
-        let rest: Vec<Match<'_>> = rest.iter().map(|(found, _)| *found).collect();
-        let body = result::write(format, best, &rest, outcome, detail);
+        let rest: Vec<Match<'_>> = rest.iter().map(|(found, _)| found.clone()).collect();
+        let body = result::write(format, best, &rest, detail.then_some(outcome));
         Completion { cause, reason: outcome.reason.clone(), result: Some((format.media_type(), body)) }
     }
 
@@ -182,8 +182,9 @@ impl Recognition {
                 let sure = |threshold| confidence >= threshold || label == Label::Unknown;
                 let mut found = self.grammars.iter().filter(|(_, threshold)| sure(*threshold));
                 found.find_map(|(active, _)| {
-                    let meaning = active.grammar.interpret(label)?.meaning;
-                    Some((Match { grammar: &active.uri, label, confidence, meaning }, active))
+                    let meaning = active.grammar.interpret(label, outcome).ok()??.meaning;
+                    let input = Input::Label(label);
+                    Some((Match { grammar: &active.uri, input, confidence, meaning }, active))
                 })
             })
             .take(self.n_best)

@@ -255,13 +255,13 @@ fn grammars_that_can_not_be_used() {
 0.000 > RECOGNIZE 2   | http://127.0.0.1:1/g.grxml
 0.000 < 2 407 COMPLETE   Completion-Cause: 009 uri-failure   Completion-Reason: "http://127.0.0.1:1/g.grxml is not fetched: builtin: and session: grammars are served"   Failed-URI: http://127.0.0.1:1/g.grxml   Failed-URI-Cause: not-supported
 0.000 > RECOGNIZE 3   | session:foo
-0.000 < 3 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:foo was defined in this session"   Failed-URI: session:foo   Failed-URI-Cause: not-supported
+0.000 < 3 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:foo was defined in this session"   Failed-URI: session:foo   Failed-URI-Cause: not-found
 0.000 > RECOGNIZE 4   Content-Type: application/srgs+xml   Content-ID: a   | <grammar root="x"><rule id="r">human</rule></grammar>
 0.000 < 4 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: the root rule x is not defined"
 0.000 > RECOGNIZE 5   Content-Type: application/srgs   | #ABNF 1.0;
-0.000 < 5 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "grammars in application/srgs are not supported: SRGS XML is"
+0.000 < 5 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "the ABNF form is not read yet"
 0.000 > RECOGNIZE 6   Content-Type: image/png   | x
-0.000 < 6 408 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "a grammar can't be image/png: text/uri-list, text/grammar-ref-list and application/srgs+xml can"
+0.000 < 6 408 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "a grammar can't be image/png: text/uri-list, text/grammar-ref-list, application/srgs+xml and application/srgs can"
 0.000 > RECOGNIZE 7   Content-Type: nonsense   | x
 0.000 < 7 404 COMPLETE   Completion-Cause: 006 recognizer-error   Content-Type: nonsense
 0.000 > RECOGNIZE 8   Content-Encoding: gzip   | builtin:speech/answer
@@ -271,7 +271,7 @@ fn grammars_that_can_not_be_used() {
 0.000 > RECOGNIZE 10   Content-Type: text/uri-list
 0.000 < 10 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "the body names no grammar"
 0.000 > DEFINE-GRAMMAR 11   Content-ID: a   Content-Type: application/x-jsgf   | #JSGF V1.0;
-0.000 < 11 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "grammars in application/x-jsgf are not supported: SRGS XML is"
+0.000 < 11 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "grammars in application/x-jsgf are not supported: SRGS is, in XML and in ABNF"
 0.000 > DEFINE-GRAMMAR 12   Content-ID: a   | builtin:dtmf/digits
 0.000 < 12 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no builtin builtin:dtmf/digits: there are builtin:speech/answer, builtin:speech/beep, builtin:speech/voicemail, builtin:speech/boolean"
 0.000 > DEFINE-GRAMMAR 13   Content-Type: application/srgs+xml   | <grammar root="r"><rule id="r">human</rule></grammar>
@@ -305,7 +305,7 @@ fn grammars_of_the_session() {
 5.000 > DEFINE-GRAMMAR 6   Content-ID: <own@store>
 5.000 < 6 200 COMPLETE   Completion-Cause: 000 success
 5.000 > RECOGNIZE 7   | session:own@store
-5.000 < 7 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:own@store was defined in this session"   Failed-URI: session:own@store   Failed-URI-Cause: not-supported
+5.000 < 7 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:own@store was defined in this session"   Failed-URI: session:own@store   Failed-URI-Cause: not-found
 6.000 > RECOGNIZE 8   Content-ID: inline   Content-Type: application/srgs+xml   | <grammar root="r"><rule id="r">fax<tag>paper</tag></rule></grammar>
 6.000 < 8 200 IN-PROGRESS
 6.000 ! listen 3 answer accepts=fax

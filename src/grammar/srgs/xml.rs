@@ -1,6 +1,4 @@
-//! Speech Recognition Grammar Specification 1.0, XML form: text to rules.
-//!
-//! The document is read whole and checked; what it can match is the matter of `matcher`.
+//! The XML form of SRGS 1.0: text to rules.
 
 use std::collections::BTreeMap;
 
@@ -8,79 +6,23 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::grammar::Error;
+use crate::grammar::srgs::{
+    Expansion, Reference, Rule, Srgs, Times, check_rule_name, probability, times, weight as parse_weight,
+};
 use crate::grammar::tag::{Tag, TagFormat};
+use crate::grammar::{Error, Mode};
 
 /// Deepest nesting of elements.
 const MAX_DEPTH: usize = 64;
-
-/// A grammar document.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Document {
-    /// Rules by their id.
-    pub(super) rules: BTreeMap<String, Rule>,
-    /// The `root` attribute; without it every public rule, or if none is public every rule, is a way in.
-    pub(super) root: Option<String>,
-    /// `meta` elements with a name.
-    pub(super) meta: Vec<(String, String)>,
-    /// `mode` is `dtmf`: its tokens are keys, not labels.
-    pub(super) dtmf: bool,
-}
-
-/// A rule.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rule {
-    pub(super) public: bool,
-    pub(super) expansion: Expansion,
-}
-
-/// What a rule may say.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Expansion {
-    /// A word, or several within quotation marks or a `token` element.
-    Token(String),
-    /// Semantics.
-    Tag(Tag),
-    /// A reference to a rule.
-    RuleRef(Reference),
-    /// One after the other.
-    Sequence(Vec<Self>),
-    /// Alternatives with their weights, 1.0 if none is given.
-    OneOf(Vec<(f32, Self)>),
-    /// `item` with `repeat`.
-    Repeat {
-        /// Least number of times.
-        min: u32,
-        /// Greatest number of times.
-        max: Option<u32>,
-        /// What is repeated.
-        expansion: Box<Self>,
-    },
-}
-
-/// What a `ruleref` refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reference {
-    /// `#id`.
-    Local(String),
-    /// `special="NULL"`: matches nothing said.
-    Null,
-    /// `special="VOID"`: never matches.
-    Void,
-    /// `special="GARBAGE"`: matches anything that is no label; here nothing said.
-    Garbage,
-    /// Another grammar, with its fragment.
-    External(String),
-}
 
 /// Reads a document.
 ///
 /// # Errors
 /// [`crate::grammar::Failure::Compilation`] with the place in the text.
-pub(super) fn parse(text: &str) -> Result<Document, Error> {
+pub(in crate::grammar) fn parse(text: &str) -> Result<Srgs, Error> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
-    let mut parser = Parser { document: Document::default(), stack: Vec::new(), format: TagFormat::Any, seen: false };
+    let mut parser = Parser { document: Srgs::default(), stack: Vec::new(), seen: false };
     loop {
         let event = reader
             .read_event()
@@ -113,19 +55,19 @@ enum Element {
     OneOf,
     Item {
         weight: f32,
-        repeat: Option<(u32, Option<u32>)>,
+        repeat: Option<(Times, f32)>,
     },
     Token,
     Tag,
+    HeaderTag,
     RuleRef,
     /// `lexicon`, `meta`, `metadata`, `example` and elements of other namespaces: what they contain is not grammar.
     Ignored,
 }
 
 struct Parser {
-    document: Document,
+    document: Srgs,
     stack: Vec<Open>,
-    format: TagFormat,
     /// A root element was read.
     seen: bool,
 }
@@ -200,16 +142,13 @@ impl Parser {
         }
         match attributes.get("mode").map(String::as_str) {
             None | Some("voice") => {}
-            Some("dtmf") => self.document.dtmf = true,
+            Some("dtmf") => self.document.mode = Mode::Dtmf,
             Some(mode) => return Err(format!("mode is {mode}, not voice or dtmf")),
         }
-        self.document.root = attributes.get("root").cloned();
-        self.format = match attributes.get("tag-format").map(String::as_str) {
-            None => TagFormat::Any,
-            Some("semantics/1.0-literals") => TagFormat::Literals,
-            Some("semantics/1.0") => TagFormat::Script,
-            Some(format) => return Err(format!("tag-format {format} is not known here")),
-        };
+        self.document.root = attributes.get("root").map(|root| root.trim().to_owned());
+        self.document.language = attributes.get("xml:lang").cloned().filter(|language| !language.is_empty());
+        self.document.base = attributes.get("xml:base").cloned().filter(|base| !base.is_empty());
+        self.document.tag_format = TagFormat::from_name(attributes.get("tag-format").map(String::as_str))?;
         Ok(Element::Grammar)
     }
 
@@ -219,12 +158,7 @@ impl Parser {
         match (name.rsplit(':').next().unwrap_or(name), parent) {
             ("rule", Element::Grammar) => {
                 let id = get("id").filter(|id| !id.is_empty()).ok_or("a rule without id")?.to_owned();
-                if ["NULL", "VOID", "GARBAGE"].contains(&id.as_str()) {
-                    return Err(format!("{id} can't be a rule's id"));
-                }
-                if self.document.rules.contains_key(&id) {
-                    return Err(format!("two rules have the id {id}"));
-                }
+                check_rule_name(&id)?;
                 let public = match get("scope") {
                     None | Some("private") => false,
                     Some("public") => true,
@@ -240,18 +174,12 @@ impl Parser {
                 Ok(Element::Ignored)
             }
             ("lexicon" | "metadata", Element::Grammar) | ("example", Element::Rule { .. }) => Ok(Element::Ignored),
-            ("tag", Element::Grammar) => Ok(Element::Ignored),
+            ("tag", Element::Grammar) => Ok(Element::HeaderTag),
             ("one-of", _) if in_rule => Ok(Element::OneOf),
             ("item", _) if in_rule || *parent == Element::OneOf => {
-                let weight = match get("weight") {
-                    None => 1.0,
-                    Some(weight) => weight
-                        .parse()
-                        .ok()
-                        .filter(|weight: &f32| weight.is_finite() && *weight >= 0.0)
-                        .ok_or_else(|| format!("weight {weight} is no number from 0 up"))?,
-                };
-                let repeat = get("repeat").map(repeat).transpose()?;
+                let weight = get("weight").map_or(Ok(1.0), parse_weight)?;
+                let likely = get("repeat-prob").map_or(Ok(1.0), probability)?;
+                let repeat = get("repeat").map(times).transpose()?.map(|times| (times, likely));
                 Ok(Element::Item { weight, repeat })
             }
             ("token", _) if in_rule => Ok(Element::Token),
@@ -279,7 +207,9 @@ impl Parser {
         match self.stack.last_mut() {
             Some(open) => match open.kind {
                 Element::Ignored => {}
-                Element::Token | Element::Tag | Element::Rule { .. } | Element::Item { .. } => open.text.push_str(text),
+                Element::Token | Element::Tag | Element::HeaderTag | Element::Rule { .. } | Element::Item { .. } => {
+                    open.text.push_str(text);
+                }
                 Element::Grammar | Element::OneOf | Element::RuleRef => {
                     if !text.trim().is_empty() {
                         return Err(format!("text is not expected here: {}", text.trim()));
@@ -300,7 +230,7 @@ impl Parser {
     fn say(&mut self, expansion: Expansion) {
         if let Some(open) = self.stack.last_mut() {
             let text = std::mem::take(&mut open.text);
-            if !matches!(open.kind, Element::Token | Element::Tag) {
+            if !matches!(open.kind, Element::Token | Element::Tag | Element::HeaderTag) {
                 open.children.extend(words(&text));
             }
             open.children.push(expansion);
@@ -322,8 +252,12 @@ impl Parser {
                 self.say(Expansion::Token(token));
             }
             Element::Tag => {
-                let tag = Tag::parse(&open.text, self.format)?;
+                let tag = Tag::parse(&open.text, self.document.tag_format)?;
                 self.say(Expansion::Tag(tag));
+            }
+            Element::HeaderTag => {
+                let tag = Tag::parse(&open.text, self.document.tag_format)?;
+                self.document.header_tags.push(tag);
             }
             Element::OneOf => {
                 let items: Vec<(f32, Expansion)> = open
@@ -342,8 +276,8 @@ impl Parser {
             Element::Item { weight, repeat } => {
                 open.children.extend(words(&open.text));
                 let mut expansion = Expansion::Sequence(open.children);
-                if let Some((min, max)) = repeat {
-                    expansion = Expansion::Repeat { min, max, expansion: Box::new(expansion) };
+                if let Some((times, probability)) = repeat {
+                    expansion = Expansion::Repeat { times, probability, expansion: Box::new(expansion) };
                 }
                 let in_one_of = self.stack.last().is_some_and(|parent| parent.kind == Element::OneOf);
                 // An item of a one-of travels as a one-of of its own, so that its weight goes with it.
@@ -354,51 +288,20 @@ impl Parser {
                 if open.children.is_empty() {
                     return Err(format!("rule {id} is empty"));
                 }
-                self.document.rules.insert(id, Rule { public, expansion: Expansion::Sequence(open.children) });
+                self.document.rules.push(Rule { id, public, expansion: Expansion::Sequence(open.children) });
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<Document, String> {
+    fn finish(self) -> Result<Srgs, String> {
         if !self.seen {
             return Err("no grammar element".to_owned());
         }
         if let Some(open) = self.stack.last() {
             return Err(format!("the document ends inside of {:?}", open.kind));
         }
-        let document = self.document;
-        if document.rules.is_empty() {
-            return Err("a grammar without rules".to_owned());
-        }
-        if let Some(root) = document.root.as_ref().filter(|root| !document.rules.contains_key(*root)) {
-            return Err(format!("the root rule {root} is not defined"));
-        }
-        let mut undefined = None;
-        for rule in document.rules.values() {
-            references(&rule.expansion, &mut |reference| {
-                if let Reference::Local(id) = reference
-                    && !document.rules.contains_key(id)
-                {
-                    undefined.get_or_insert(id.clone());
-                }
-            });
-        }
-        match undefined {
-            Some(id) => Err(format!("rule {id} is referred to, but not defined")),
-            None => Ok(document),
-        }
-    }
-}
-
-/// Calls `found` with every reference in `expansion`.
-pub(super) fn references(expansion: &Expansion, found: &mut dyn FnMut(&Reference)) {
-    match expansion {
-        Expansion::RuleRef(reference) => found(reference),
-        Expansion::Sequence(parts) => parts.iter().for_each(|part| references(part, found)),
-        Expansion::OneOf(items) => items.iter().for_each(|(_, item)| references(item, found)),
-        Expansion::Repeat { expansion, .. } => references(expansion, found),
-        Expansion::Token(_) | Expansion::Tag(_) => {}
+        self.document.checked()
     }
 }
 
@@ -416,18 +319,4 @@ fn words(text: &str) -> Vec<Expansion> {
         }
     }
     found
-}
-
-/// `repeat`: `n`, `n-m` or `n-`.
-fn repeat(text: &str) -> Result<(u32, Option<u32>), String> {
-    let wrong = || format!("repeat {text} is not n, n-m or n-");
-    let number = |digits: &str| digits.trim().parse::<u32>().map_err(|_| wrong());
-    match text.split_once('-') {
-        None => number(text).map(|times| (times, Some(times))),
-        Some((min, "")) => Ok((number(min)?, None)),
-        Some((min, max)) => {
-            let (min, max) = (number(min)?, number(max)?);
-            if min <= max { Ok((min, Some(max))) } else { Err(wrong()) }
-        }
-    }
 }
