@@ -2,6 +2,7 @@
 
 pub mod mrcp;
 pub mod offer_answer;
+pub mod rtsp;
 pub mod sip;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -6,6 +6,7 @@ mod message;
 mod method;
 mod parser;
 mod syntax;
+pub mod v1;
 mod value;
 
 #[cfg(test)]

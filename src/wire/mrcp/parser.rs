@@ -388,16 +388,7 @@ fn fields<'a>(raw: &[(&'a [u8], Vec<&'a [u8]>)]) -> Result<Fields, FieldError<'a
     for (name, lines) in raw {
         let illegal = |production, detail| (lines.first().copied(), production, detail, StatusCode::ILLEGAL_VALUE);
         let name = std::str::from_utf8(name).map_err(|_| illegal("field-name", "not ASCII"))?;
-        let mut value = String::new();
-        for line in lines {
-            let line = std::str::from_utf8(line).map_err(|_| illegal("field-value", "not UTF-8"))?;
-            let line = line.trim_matches([' ', '\t', '\r']);
-            // Leading and trailing white space does not count, a fold is one space (section 6.2).
-            if !value.is_empty() && !line.is_empty() {
-                value.push(' ');
-            }
-            value.push_str(line);
-        }
+        let value = unfold(lines).ok_or_else(|| illegal("field-value", "not UTF-8"))?;
         match HeaderName::from_name(name) {
             Some(HeaderName::ChannelIdentifier) => {
                 let parsed = ChannelIdentifier::parse(&value).ok_or_else(|| illegal("channel-id", "syntax error"))?;
@@ -422,4 +413,18 @@ fn fields<'a>(raw: &[(&'a [u8], Vec<&'a [u8]>)]) -> Result<Fields, FieldError<'a
         return Err((None, "channel-identifier", "no Channel-Identifier", StatusCode::MISSING_HEADER));
     };
     Ok(Fields { channel, content_length, headers })
+}
+
+/// A value of one line or several. `None` if it is not UTF-8.
+pub(super) fn unfold(lines: &[&[u8]]) -> Option<String> {
+    let mut value = String::new();
+    for line in lines {
+        let line = std::str::from_utf8(line).ok()?.trim_matches([' ', '\t', '\r']);
+        // Leading and trailing white space does not count, a fold is one space (section 6.2).
+        if !value.is_empty() && !line.is_empty() {
+            value.push(' ');
+        }
+        value.push_str(line);
+    }
+    Some(value)
 }

@@ -37,7 +37,7 @@ impl<'a> ContextError<&'a [u8]> for Stop<'a> {
     }
 }
 
-type IResult<'a, T> = nom::IResult<&'a [u8], T, Stop<'a>>;
+pub(super) type IResult<'a, T> = nom::IResult<&'a [u8], T, Stop<'a>>;
 
 /// What stands before the method: version and message-length.
 pub(super) struct Prefix<'a> {
@@ -53,7 +53,7 @@ pub(super) struct Section<'a> {
     pub(super) fields: Vec<(&'a [u8], Vec<&'a [u8]>)>,
 }
 
-fn digits<'a>(min: usize, max: usize) -> impl nom::Parser<&'a [u8], Output = &'a [u8], Error = Stop<'a>> {
+pub(super) fn digits<'a>(min: usize, max: usize) -> impl nom::Parser<&'a [u8], Output = &'a [u8], Error = Stop<'a>> {
     terminated(
         take_while_m_n(min, max, |byte: u8| byte.is_ascii_digit()),
         peek(alt((eof, take_while_m_n(1, 1, |byte: u8| !byte.is_ascii_digit())))),
@@ -64,15 +64,15 @@ const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
-fn token(input: &[u8]) -> IResult<'_, &[u8]> {
+pub(super) fn token(input: &[u8]) -> IResult<'_, &[u8]> {
     take_while1(is_token).parse(input)
 }
 
-fn line_end(input: &[u8]) -> IResult<'_, &[u8]> {
+pub(super) fn line_end(input: &[u8]) -> IResult<'_, &[u8]> {
     alt((tag(&b"\r\n"[..]), tag(&b"\n"[..]))).parse(input)
 }
 
-fn number(digits: &[u8]) -> u8 {
+pub(super) fn number(digits: &[u8]) -> u8 {
     digits.iter().fold(0_u8, |number, digit| number.saturating_mul(10).saturating_add(digit - b'0'))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn prefix(input: &[u8]) -> IResult<'_, Prefix<'_>> {
         .parse(input)
 }
 
-fn ascii(bytes: &[u8]) -> &str {
+pub(super) fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("a token is ASCII")
 }
 
@@ -98,7 +98,7 @@ fn request_id(input: &[u8]) -> IResult<'_, RequestId> {
     context("request-id", id).parse(input)
 }
 
-fn request_state(input: &[u8]) -> IResult<'_, RequestState> {
+pub(super) fn request_state(input: &[u8]) -> IResult<'_, RequestState> {
     context("request-state", nom::combinator::map_opt(token, |word| RequestState::from_name(ascii(word)))).parse(input)
 }
 
@@ -124,7 +124,7 @@ fn start_line(input: &[u8]) -> IResult<'_, StartLine> {
 }
 
 /// A header: its name, and its value line by line.
-fn field(input: &[u8]) -> IResult<'_, (&[u8], Vec<&[u8]>)> {
+pub(super) fn field(input: &[u8]) -> IResult<'_, (&[u8], Vec<&[u8]>)> {
     let line = || terminated(take_till(|byte| byte == b'\n'), char('\n'));
     let folded =
         preceded(verify(peek(take_while(|byte| byte == b' ' || byte == b'\t')), |lws: &[u8]| !lws.is_empty()), line());
