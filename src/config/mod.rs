@@ -26,6 +26,8 @@ pub struct Config {
     pub mrcp: net::MrcpConfig,
     /// How calls are taken and left.
     pub call: net::CallConfig,
+    /// What may be fetched, and from where.
+    pub fetch: net::FetchConfig,
     /// Where sound arrives.
     pub rtp: engine::RtpConfig,
     /// The threads that listen, and how many calls they take.
@@ -120,6 +122,7 @@ impl Config {
             sip: self.sip.clone(),
             mrcp: self.mrcp.clone(),
             call: self.call.clone(),
+            fetch: self.fetch.clone(),
             session: Arc::new(self.recognizer.clone()),
             endpoint: self.sip.endpoint(self.call.retry_after_s),
             media_address: self.rtp.address,
@@ -135,6 +138,7 @@ impl Config {
         self.sip.validate().map_err(in_section("sip"))?;
         self.mrcp.validate().map_err(in_section("mrcp"))?;
         self.call.validate().map_err(in_section("call"))?;
+        self.fetch.validate().map_err(in_section("fetch"))?;
         self.rtp.validate().map_err(in_section("rtp"))?;
         self.engine.validate().map_err(in_section("engine"))?;
         self.detect.validate().map_err(in_section("detect"))?;

@@ -14,6 +14,7 @@ use crate::engine::{Engine, OpenError, Permit, StreamEvent, StreamSpec};
 use crate::media;
 use crate::net::Config;
 use crate::net::driver::{self, Change, Input, Parts, Phase, Stopped};
+use crate::net::fetch::Fetcher;
 use crate::net::registry::Registry;
 use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
 use crate::session::sip::{CallId, EndReason, Peer};
@@ -49,6 +50,7 @@ pub(super) struct Calls {
     mrcp_port: u16,
     retry_after_s: u32,
     connection_timeout: Duration,
+    fetcher: Fetcher,
     phase: watch::Receiver<Phase>,
     calls: HashMap<CallId, Call>,
     drivers: JoinSet<Stopped>,
@@ -80,6 +82,7 @@ impl Calls {
         config: &Config,
         engine: Arc<Engine>,
         registry: Registry,
+        fetcher: Fetcher,
         mrcp_port: u16,
         phase: watch::Receiver<Phase>,
     ) -> Self {
@@ -92,6 +95,7 @@ impl Calls {
             mrcp_port,
             retry_after_s: config.call.retry_after_s,
             connection_timeout: Duration::from_millis(config.call.connection_timeout_ms),
+            fetcher,
             phase,
             calls: HashMap::new(),
             drivers: JoinSet::new(),
@@ -170,6 +174,7 @@ impl Calls {
             ended: ended.clone(),
             phase: self.phase.clone(),
             connection_timeout: self.connection_timeout,
+            fetcher: self.fetcher.clone(),
         };
         let span = tracing::info_span!("call", call_id);
         let task = self.drivers.spawn(driver::run(parts).instrument(span));

@@ -12,6 +12,7 @@ use crate::audio::SampleTime;
 use crate::detect::{Event as Heard, Outcome};
 use crate::engine::{ListenerId, Permit, Stream, StreamEvent};
 use crate::media;
+use crate::net::fetch::{Fetched, Fetcher, Fetches};
 use crate::net::mrcp::Connection;
 use crate::net::registry::Registered;
 use crate::session::{ConnectionId, Output, Session};
@@ -68,6 +69,7 @@ pub(super) struct Parts {
     pub(super) ended: CancellationToken,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) connection_timeout: Duration,
+    pub(super) fetcher: Fetcher,
 }
 
 /// Why a driver stopped.
@@ -100,6 +102,7 @@ struct Driver {
     asked: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
     /// The same of those that are listening: what a panic leaves to be answered.
     listening: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
+    fetches: Fetches,
     /// When the call was last without a connection.
     unconnected_since: Option<Instant>,
     drain_at: Option<Instant>,
@@ -120,6 +123,7 @@ struct Channel {
 enum Wake {
     Input(Input),
     Stream(usize, StreamEvent),
+    Fetched(Fetched),
     Phase(Phase),
     Timeout,
 }
@@ -166,6 +170,7 @@ impl Driver {
             connections: HashMap::new(),
             asked: HashMap::new(),
             listening: HashMap::new(),
+            fetches: Fetches::new(parts.fetcher),
             unconnected_since: Some(Instant::now()),
             drain_at: None,
             told_at: None,
@@ -182,6 +187,7 @@ impl Driver {
             Ok(()) = self.phase.changed() => Some(Wake::Phase(*self.phase.borrow_and_update())),
             Some(input) = self.inputs.recv() => Some(Wake::Input(input)),
             Some((stream, event)) = self.events.recv() => Some(Wake::Stream(stream, event)),
+            fetched = self.fetches.next() => Some(Wake::Fetched(fetched)),
             () = sleep_until(timeout) => Some(Wake::Timeout),
         }
     }
@@ -218,6 +224,9 @@ impl Driver {
             }
             Wake::Input(Input::Change(change)) => self.change(*change),
             Wake::Stream(stream, event) => self.heard(now, stream, event),
+            Wake::Fetched(Fetched { channel, fetch, outcome }) => {
+                self.session.handle_fetched(now, &channel, fetch, outcome);
+            }
             Wake::Phase(Phase::Serving) => {}
             Wake::Phase(Phase::Draining(deadline)) => self.drain_at = Some(deadline),
             Wake::Timeout => {
@@ -259,8 +268,8 @@ impl Driver {
                             stream.start_input_timers(listener, generation)
                         });
                     }
-                    // No request leads to a fetch yet.
-                    Output::Fetch { .. } | Output::CancelFetch { .. } => {}
+                    Output::Fetch { channel, fetch, wanted } => self.fetches.begin(channel, fetch, wanted),
+                    Output::CancelFetch { fetch } => self.fetches.cancel(fetch),
                     Output::Unlisten { channel, generation } => {
                         self.listening.remove(&channel);
                         self.with_listener(&channel, |stream, listener| stream.unlisten(listener, generation));
@@ -393,6 +402,7 @@ mod tests {
 
     use super::*;
     use crate::engine::{self, Engine, EngineConfig, RtpConfig, StreamSpec};
+    use crate::net::fetch::FetchConfig;
     use crate::net::outbox::Outbox;
     use crate::session;
     use crate::wire::mrcp::{Message, Parser};
@@ -439,6 +449,7 @@ mod tests {
             ended: CancellationToken::new(),
             phase,
             connection_timeout: Duration::from_secs(60),
+            fetcher: Fetcher::new(&FetchConfig::default()).unwrap(),
         });
         let request =
             Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");

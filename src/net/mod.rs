@@ -4,6 +4,7 @@
 mod calls;
 mod config;
 mod driver;
+mod fetch;
 mod local;
 mod mrcp;
 mod outbox;
@@ -24,6 +25,8 @@ use crate::engine::Engine;
 use crate::net::calls::Calls;
 pub use crate::net::config::{CallConfig, CodecOrder, MrcpConfig, SipConfig, validate_listeners};
 use crate::net::driver::Phase;
+pub use crate::net::fetch::FetchConfig;
+use crate::net::fetch::Fetcher;
 use crate::net::registry::Registry;
 use crate::net::sip::{Shell, Sockets};
 use crate::session::{self, offer_answer};
@@ -37,6 +40,8 @@ pub struct Config {
     pub mrcp: MrcpConfig,
     /// How calls are taken and left.
     pub call: CallConfig,
+    /// What may be fetched, and from where.
+    pub fetch: FetchConfig,
     /// SIP's timers and limits.
     pub endpoint: session::sip::Config,
     /// The address that media sockets are bound to, all addresses or one.
@@ -93,8 +98,10 @@ pub struct Running {
 /// Binds all listeners, then serves.
 ///
 /// # Errors
-/// A listener that can't be bound, named.
+/// A listener that can't be bound, or a file that `[fetch]` names and that can't be read.
 pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
+    let fetcher =
+        Fetcher::new(&config.fetch).map_err(|error| io::Error::new(error.kind(), format!("fetch: {error}")))?;
     let mut listeners = Vec::new();
     let mut sip = Vec::new();
     for listener in config.sip.listeners().map_err(io::Error::other)? {
@@ -113,7 +120,7 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let (phase, phases) = watch::channel(Phase::Serving);
     let registry = Registry::default();
     let connections = mrcp::serve(listener, config.mrcp.clone(), registry.clone(), closing.clone());
-    let calls = Calls::new(&config, engine, registry, mrcp.port(), phases);
+    let calls = Calls::new(&config, engine, registry, fetcher, mrcp.port(), phases);
     // Where no address is advertised, each client is told the one that it reaches.
     let advertised = config.call.advertised();
     let addresses = advertised.iter().flat_map(|ip| sip.iter().map(|it| SocketAddr::new(*ip, it.address.port())));

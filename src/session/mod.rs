@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::detect;
+use crate::grammar::{Document, FetchError};
 use crate::session::mrcp::{Channel, Outbox};
 use crate::wire::mrcp::{ChannelIdentifier, Message, Request, RequestId, StatusCode};
 
@@ -188,6 +189,18 @@ impl Session {
         if let Some(channel) = self.channels.get_mut(channel) {
             channel.handle_detect(now, generation, event, &mut self.outbox);
         }
+    }
+
+    /// Takes the answer to an [`Output::Fetch`].
+    pub fn handle_fetched(
+        &mut self,
+        _now: Instant,
+        channel: &ChannelIdentifier,
+        fetch: u64,
+        outcome: Result<Document, FetchError>,
+    ) {
+        // No request leads to a fetch yet.
+        drop((channel, fetch, outcome));
     }
 
     /// The channel's sound can't be listened to: its recognition ends with 006 recognizer-error.
