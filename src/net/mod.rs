@@ -13,7 +13,7 @@ mod sip;
 mod tcp;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -125,10 +125,8 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let advertised = config.call.advertised();
     let addresses = advertised.iter().flat_map(|ip| sip.iter().map(|it| SocketAddr::new(*ip, it.address.port())));
     let mut endpoint = session::sip::Endpoint::new(config.endpoint.clone(), addresses.collect());
-    let first = sip.first().map_or(mrcp.ip(), |listener| listener.address.ip());
-    let address = config.told_address().unwrap_or(first);
-    let capabilities = offer_answer::capabilities(&config.call.offer_answer(), address);
-    endpoint.set_capabilities(capabilities.to_string().into_bytes());
+    let address = config.told_address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    endpoint.set_capabilities(offer_answer::capabilities(&config.call.offer_answer(), address));
     let shell = Shell::new(endpoint, calls, listeners, &config.sip, &closing);
     let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
     Ok(Running {

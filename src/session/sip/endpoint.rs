@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use tracing::debug;
@@ -17,6 +17,7 @@ use crate::session::sip::shared::{Shared, Timer, TransactionId};
 use crate::session::sip::timers::Timers;
 use crate::session::sip::tokens::Tokens;
 use crate::session::sip::transaction::{Key, MergeKey, Opening, ServerTransactions};
+use crate::wire::sdp::{Address, SessionDescription};
 use crate::wire::sip::{CSeq, HeaderName, Headers, Malformed, Message, Method, Request, Uri, Version, parse};
 
 /// Names a call, from its first offer to its end. Not the Call-ID, which a client chooses.
@@ -99,7 +100,7 @@ pub struct Endpoint {
     call_count: u64,
     draining: bool,
     full: bool,
-    capabilities: Option<Vec<u8>>,
+    capabilities: Option<SessionDescription>,
 }
 
 /// A request whose mandatory fields were read.
@@ -165,9 +166,10 @@ impl Endpoint {
         self.full = full;
     }
 
-    /// Sets the description that OPTIONS gets, RFC 6787 section 7. Without it OPTIONS gets no body.
-    pub fn set_capabilities(&mut self, sdp: Vec<u8>) {
-        self.capabilities = Some(sdp);
+    /// Sets the description that OPTIONS gets, RFC 6787 section 7. Where its address is unspecified, each peer is told the
+    /// one that it reached. Without a description OPTIONS gets no body.
+    pub fn set_capabilities(&mut self, description: SessionDescription) {
+        self.capabilities = Some(description);
     }
 
     /// When [`Endpoint::handle_timeout`] is to be called.
@@ -375,11 +377,13 @@ impl Endpoint {
         response.headers.push(HeaderName::ACCEPT, ACCEPT);
         response.headers.push(HeaderName::SUPPORTED, SUPPORTED);
         let accepted = inbound.request.headers.accept().unwrap_or_default();
-        if let Some(sdp) = &self.capabilities
+        if let Some(description) = &self.capabilities
             && (accepted.is_empty() || accepted.iter().any(|range| range.covers("application", "sdp")))
         {
             response.headers.push(HeaderName::CONTENT_TYPE, ACCEPT);
-            response.body.clone_from(sdp);
+            let mut description = description.clone();
+            tell_address(&mut description, inbound.peer.local.ip());
+            response.body = description.to_string().into_bytes();
         }
         self.shared.send(inbound.peer, response.write());
     }
@@ -472,6 +476,16 @@ pub(super) fn sdp(request: &Request) -> Result<Option<&[u8]>, Refusal> {
     match headers.content_type() {
         Ok(Some(media)) if media.is("application", "sdp") => Ok(Some(&request.body)),
         _ => unsupported(HeaderName::ACCEPT, ACCEPT),
+    }
+}
+
+/// Puts an address where a description has none that can be connected to.
+fn tell_address(description: &mut SessionDescription, reached: IpAddr) {
+    let connection = description.connection.as_mut().map(|connection| &mut connection.address);
+    for address in connection.into_iter().chain([&mut description.origin.address]) {
+        if matches!(address, Address::Ip(ip) if ip.is_unspecified()) {
+            *address = Address::Ip(reached);
+        }
     }
 }
 

@@ -153,15 +153,26 @@ fn full() {
 #[test]
 fn options_tells_the_capabilities() {
     let mut scene = Scene::new(Config::default());
-    scene.endpoint.set_capabilities(b"v=0".to_vec());
-    for (line, body) in [
-        ("OPTIONS 1", &b"v=0"[..]),
-        ("OPTIONS 2 | Accept: text/plain", b""),
-        ("OPTIONS 3 | Accept: application/*", b"v=0"),
+    let described = |address: &str| {
+        let text = format!("v=0\r\no=- 0 0 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n");
+        crate::wire::sdp::parse(text.as_bytes()).unwrap()
+    };
+    let (own, reached) = ("203.0.113.7", "192.0.2.1");
+    for (line, address, told) in [
+        ("OPTIONS 1", own, own),
+        ("OPTIONS 2 | Accept: text/plain", own, ""),
+        ("OPTIONS 3 | Accept: application/*", own, own),
+        // Bound to all addresses: told is the one that the request came to.
+        ("OPTIONS 4", "0.0.0.0", reached),
     ] {
-        scene.send(&message(line), None);
+        scene.endpoint.set_capabilities(described(address));
+        let body = if told.is_empty() { Vec::new() } else { described(told).to_string().into_bytes() };
+        let mut peer = scene.peer(None);
+        peer.local.set_ip(reached.parse().unwrap());
+        scene.endpoint.handle_datagram(scene.now, peer, message(line).replace('\n', "\r\n").as_bytes());
+        scene.drain();
         let Message::Response(response) = scene.sent() else { panic!() };
-        assert_eq!((response.status, response.body.as_slice()), (200, body));
+        assert_eq!((response.status, &response.body), (200, &body));
         assert_eq!(response.headers.get(&HeaderName::SUPPORTED), Some("timer"));
         assert!(response.headers.has_token(&HeaderName::ALLOW, "INVITE"));
         assert!(response.headers.to().unwrap().unwrap().tag().is_some());
