@@ -106,6 +106,15 @@ pub enum StreamEvent {
         /// What arrived and what did not since the stream began.
         received: media::Stats,
     },
+    /// What a listening with [`record`](detect::Listen::record) listened to; told before it concludes.
+    Recorded {
+        /// Which detector.
+        listener: ListenerId,
+        /// The listening it belongs to.
+        generation: u64,
+        /// Linear samples at [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE).
+        samples: Vec<i16>,
+    },
     /// The stream is broken and gone; nothing more comes from it.
     Failed,
 }

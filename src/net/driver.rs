@@ -346,6 +346,8 @@ impl Driver {
                 }
                 self.session.handle_detect(now, &channel, generation, event);
             }
+            // No listening records yet.
+            StreamEvent::Recorded { .. } => {}
             StreamEvent::Failed => {
                 for channel in &self.channels {
                     if channel.listens.is_some_and(|(of, _)| of == stream) {
