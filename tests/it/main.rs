@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod replay;
 mod rfc6787;
+mod rsipstack;
 mod sdp;
 mod server;
 mod sip;

@@ -12,9 +12,9 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// Longer than anything here takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn start(settings: &str) -> Running {
+pub(crate) async fn start(settings: &str) -> Running {
     let free = "[sip]\nlisten = [\"127.0.0.1:0\"]\n[mrcp]\naddress = \"127.0.0.1\"\nport = 0\n";
     let rtp = "[rtp]\naddress = \"127.0.0.1\"\nport_min = 0\nport_max = 0\n[engine]\nworkers = 1\n";
     let variables = settings.split_whitespace().map(|pair| {
@@ -37,13 +37,13 @@ struct Call {
     audio: SocketAddr,
 }
 
-fn offer(media: &str) -> String {
+pub(crate) fn offer(media: &str) -> String {
     format!("v=0\r\no=test 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}")
 }
 
-const CONTROL: &str = "m=application 9 TCP/MRCPv2 1\r\na=setup:active\r\na=connection:new\r\n\
+pub(crate) const CONTROL: &str = "m=application 9 TCP/MRCPv2 1\r\na=setup:active\r\na=connection:new\r\n\
                        a=resource:speechrecog\r\na=cmid:1\r\n";
-const AUDIO: &str = "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+pub(crate) const AUDIO: &str = "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
                      a=sendonly\r\na=mid:1\r\n";
 
 impl Call {
@@ -146,12 +146,12 @@ impl Call {
 }
 
 /// One MRCP connection.
-struct Control {
+pub(crate) struct Control {
     stream: TcpStream,
     parser: Parser,
 }
 
-fn request(channel: &str, id: u32, method: &str, headers: &str, body: &str) -> String {
+pub(crate) fn request(channel: &str, id: u32, method: &str, headers: &str, body: &str) -> String {
     let content = match body {
         "" => String::new(),
         _ => format!("Content-Type: text/uri-list\r\nContent-Length: {}\r\n", body.len()),
@@ -167,15 +167,19 @@ const ANSWER: &str = "builtin:speech/answer";
 
 impl Control {
     async fn connect(call: &Call) -> Self {
-        Self { stream: TcpStream::connect(call.control).await.unwrap(), parser: Parser::default() }
+        Self::to(call.control).await
     }
 
-    async fn send(&mut self, text: &str) {
+    pub(crate) async fn to(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), parser: Parser::default() }
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
     /// The next message; `None` at the connection's end.
-    async fn next(&mut self) -> Option<Message> {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some(message) = self.parser.poll_message().unwrap() {
                 return Some(message);
@@ -247,7 +251,7 @@ fn special_information() -> Vec<i16> {
 }
 
 /// Waits until the server holds so many calls.
-async fn until_calls(server: &Running, calls: usize) {
+pub(crate) async fn until_calls(server: &Running, calls: usize) {
     let reached = async {
         while server.calls() != calls {
             tokio::time::sleep(Duration::from_millis(5)).await;
