@@ -24,6 +24,25 @@ pub struct Body<'a> {
     pub bytes: &'a [u8],
 }
 
+impl Body<'_> {
+    /// The text that a part of a multipart body has which is `text/plain` and has that Content-ID: what the Interpret-Text of
+    /// an INTERPRET may refer to (RFC 6787 section 9.4.30). `content_id` may have angle brackets.
+    #[must_use]
+    pub fn text_part(&self, content_id: &str) -> Option<String> {
+        let bare = |id: &str| id.trim().trim_start_matches('<').trim_end_matches('>').to_owned();
+        let boundary = self.boundary.filter(|_| self.media_type == "multipart/mixed")?;
+        split(self.bytes, boundary).ok()?.into_iter().find_map(|(headers, content)| {
+            let named = header(&headers, "content-id").is_some_and(|id| bare(id) == bare(content_id));
+            let found = named && is_plain(header(&headers, "content-type").unwrap_or_default());
+            found.then(|| text(content).ok().map(|text| text.trim().to_owned()))?
+        })
+    }
+}
+
+fn is_plain(media_type: &str) -> bool {
+    media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/plain")
+}
+
 /// One grammar of a body.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part<'a> {
@@ -105,6 +124,10 @@ fn part<'a>(body: &Body<'a>, found: &mut Vec<Part<'a>>, whole: bool) -> Result<(
             for (headers, content) in split(body.bytes, boundary)? {
                 let media_type = header(&headers, "content-type").unwrap_or_default().to_ascii_lowercase();
                 let media_type = media_type.split(';').next().unwrap_or_default().trim();
+                // A text that INTERPRET refers to is no grammar.
+                if is_plain(media_type) && header(&headers, "content-id").is_some() {
+                    continue;
+                }
                 let inner = Body {
                     media_type,
                     boundary: None,

@@ -63,6 +63,17 @@ pub fn write(format: Format, best: &Match<'_>, rest: &[Match<'_>], detail: Optio
     }
 }
 
+/// Writes a result of an input that matches but has no meaning: the input alone, without an interpretation of it, as RFC 6787
+/// section 9.4.11 asks for with 012 semantics-failure.
+#[must_use]
+pub fn write_input(format: Format, grammar: &str, input: Input<'_>, confidence: f32) -> String {
+    let found = Match { grammar, input, confidence, meaning: Meaning::Null };
+    match format {
+        Format::Nlsml => nlsml::write_input(&found),
+        Format::Json => json::write(&found, &[], None),
+    }
+}
+
 /// Seconds since the listening began, to the millisecond. Negative for what began before it.
 fn seconds(outcome: &Outcome, at: SampleTime) -> f64 {
     let started = outcome.timeline.started.as_secs();

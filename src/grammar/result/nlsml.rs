@@ -28,13 +28,31 @@ pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcom
     text
 }
 
-fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, detail: Option<&Outcome>) {
-    let grammar = grammar.map(|grammar| format!(r#" grammar="{}""#, clean(grammar))).unwrap_or_default();
-    // What bears on hearing is not told of a text (section 9.20).
-    let sure = match found.input {
+pub(super) fn write_input(found: &Match<'_>) -> String {
+    let mut text = format!(r#"<?xml version="1.0"?><result xmlns="{NAMESPACE}" grammar="{}">"#, clean(found.grammar));
+    let sure = sure(found);
+    append(&mut text, format_args!("<interpretation{sure}>"));
+    input(&mut text, found, &sure);
+    text.push_str("</interpretation></result>");
+    text
+}
+
+/// What bears on hearing; it is not told of a text (section 9.20).
+fn sure(found: &Match<'_>) -> String {
+    match found.input {
         Input::Text(_) => String::new(),
         Input::Label(_) | Input::Keys(_) => format!(r#" confidence="{:.2}""#, confidence(found.confidence)),
-    };
+    }
+}
+
+fn input(text: &mut String, found: &Match<'_>, sure: &str) {
+    let mode = found.input.mode().map(|mode| format!(r#" mode="{mode}""#)).unwrap_or_default();
+    append(text, format_args!("<input{mode}{sure}>{}</input>", clean(&found.input.text())));
+}
+
+fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, detail: Option<&Outcome>) {
+    let grammar = grammar.map(|grammar| format!(r#" grammar="{}""#, clean(grammar))).unwrap_or_default();
+    let sure = sure(found);
     append(text, format_args!("<interpretation{grammar}{sure}><instance>"));
     let mut elements = String::new();
     let properties: &[(String, Meaning)] = match &found.meaning {
@@ -61,8 +79,9 @@ fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, d
         // As VoiceXML platforms read it: each property is an element of the instance.
         Input::Keys(_) | Input::Text(_) => text.push_str(&elements),
     }
-    let mode = found.input.mode().map(|mode| format!(r#" mode="{mode}""#)).unwrap_or_default();
-    append(text, format_args!("</instance><input{mode}{sure}>{}</input></interpretation>", clean(&found.input.text())));
+    text.push_str("</instance>");
+    input(text, found, &sure);
+    text.push_str("</interpretation>");
 }
 
 /// A value as SISR 1.0 section 7 writes it in XML: properties as elements, members of an array as `item` elements.
