@@ -113,8 +113,9 @@ pub struct Waveform {
 ///
 /// After each `handle_*`, [`Session::drain`] and [`Session::remove_channel`], poll [`Session::poll_output`] until it is
 /// `None`, then wait for input until [`Session::poll_timeout`]. Promises, held by tests: each request gets exactly one
-/// response at once; each RECOGNIZE that was answered IN-PROGRESS or PENDING gets exactly one RECOGNITION-COMPLETE, or is
-/// named in the response to a STOP.
+/// response, at once unless it needs documents, and then within [`Config::max_fetching_ms`]; each RECOGNIZE or INTERPRET that
+/// was answered IN-PROGRESS or PENDING gets exactly one final event, or is named in the response to a STOP; each
+/// [`Output::Fetch`] is answered or taken back.
 #[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
@@ -138,7 +139,7 @@ impl Session {
         self.channels.len()
     }
 
-    /// Whether a recognition runs or waits.
+    /// Whether a recognition runs or waits, or a request waits for documents.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.channels.values().any(Channel::is_busy)
@@ -158,7 +159,7 @@ impl Session {
 
     /// Adds a control channel that an answer allocated.
     pub fn add_channel(&mut self, channel: ChannelIdentifier) {
-        let added = Channel::new(channel.clone(), Arc::clone(&self.config));
+        let added = Channel::new(channel.clone(), Arc::clone(&self.config), self.draining);
         self.channels.entry(channel).or_insert(added);
     }
 
@@ -181,10 +182,30 @@ impl Session {
             return;
         }
         self.last_request = Some(request.id);
-        channel.handle_request(now, connection, &request, self.draining, &mut self.outbox);
+        channel.handle_request(now, connection, request, &mut self.outbox);
     }
 
-    /// Takes what a listening told. What an earlier listening than the channel's present one tells is ignored.
+    /// Takes what a fetch came to. What comes after the fetch was taken back is ignored.
+    pub fn handle_fetched(
+        &mut self,
+        now: Instant,
+        channel: &ChannelIdentifier,
+        fetch: u64,
+        result: Result<Document, FetchError>,
+    ) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.handle_fetched(now, fetch, result, &mut self.outbox);
+        }
+    }
+
+    /// Takes where the sound of a listening can be had that asked for a recording; before what that concluded with.
+    pub fn handle_recorded(&mut self, _now: Instant, channel: &ChannelIdentifier, generation: u64, waveform: Waveform) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.handle_recorded(generation, waveform);
+        }
+    }
+
+    /// Takes what a listening told. What an earlier listening than the channel's present one tells is ignored, but for keys.
     pub fn handle_detect(&mut self, now: Instant, channel: &ChannelIdentifier, generation: u64, event: detect::Event) {
         if let Some(channel) = self.channels.get_mut(channel) {
             channel.handle_detect(now, generation, event, &mut self.outbox);
@@ -211,18 +232,18 @@ impl Session {
     }
 
     /// A connection is gone. Recognitions go on: their events go to another connection that the client uses for the
-    /// channel, or wait for one.
-    pub fn handle_disconnect(&mut self, _now: Instant, connection: ConnectionId) {
+    /// channel, or wait for one. Requests that wait for documents are forgotten: nobody can be answered.
+    pub fn handle_disconnect(&mut self, now: Instant, connection: ConnectionId) {
         for channel in self.channels.values_mut() {
-            channel.handle_disconnect(connection);
+            channel.handle_disconnect(now, connection, &mut self.outbox);
         }
     }
 
-    /// Ends all recognitions with 006 recognizer-error, and refuses new ones.
+    /// Ends all recognitions with 006 recognizer-error, and refuses new ones and those that wait for documents.
     pub fn drain(&mut self, now: Instant) {
         self.draining = true;
         for channel in self.channels.values_mut() {
-            channel.fail(now, "the server is shutting down", &mut self.outbox);
+            channel.drain(now, &mut self.outbox);
         }
     }
 
@@ -232,11 +253,11 @@ impl Session {
         self.channels.values().filter_map(Channel::poll_timeout).min()
     }
 
-    /// Ends recognitions of which detection has told nothing for longer than its own timers allow.
+    /// Ends what waited long enough: for keys, for documents, or for detection, which should have told by its own timers.
     pub fn handle_timeout(&mut self, now: Instant) {
         for channel in self.channels.values_mut() {
             if channel.poll_timeout().is_some_and(|at| at <= now) {
-                channel.fail(now, "detection told nothing in time", &mut self.outbox);
+                channel.handle_timeout(now, &mut self.outbox);
             }
         }
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use answerd::audio::SampleTime;
 use answerd::detect::{Alternative, End, Event, InputType, Label, Method as Evidence, Outcome, Timeline};
+use answerd::grammar::FetchError;
 use answerd::session::offer_answer::{self, Agreed, Local};
 use answerd::session::sip::{self, CallId, Endpoint, Peer, Transport};
 use answerd::session::{self, ConnectionId, Session};
@@ -288,9 +289,13 @@ impl Replay {
                     session::Output::Unlisten { channel, .. } => {
                         call.listening.remove(&channel);
                     }
-                    session::Output::StartInputTimers { .. }
-                    | session::Output::Fetch { .. }
-                    | session::Output::CancelFetch { .. } => {}
+                    // No host of the captures can be reached.
+                    session::Output::Fetch { channel, fetch, wanted } => {
+                        let reason = format!("{} can't be reached", wanted.uri);
+                        let error = FetchError { cause: "unreachable".to_owned(), reason };
+                        call.session.handle_fetched(Instant::now(), &channel, fetch, Err(error));
+                    }
+                    session::Output::StartInputTimers { .. } | session::Output::CancelFetch { .. } => {}
                     session::Output::Mrcp { message, .. } => {
                         let bytes = message.write();
                         let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;

@@ -1,18 +1,26 @@
-//! One control channel of a recognizer, RFC 6787 sections 4.2 and 9.1: requests in, responses and events out.
+//! One control channel of a recognizer, RFC 6787 sections 4.2 and 9.1: its state, and what it says.
+//!
+//! Requests come in by [`held`](crate::session::mrcp::held), which calls the methods here and beside.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::audio::SampleTime;
 use crate::detect::{self, InputType};
-use crate::grammar::{self, Body, Documents, Failure, Resolution, Resolved, Store};
-use crate::session::mrcp::params::{Params, Refusal};
-use crate::session::mrcp::recognition::{Completion, Recognition};
+use crate::grammar::Store;
+use crate::session::mrcp::answer::WithCause;
+use crate::session::mrcp::cookies::Cookies;
+use crate::session::mrcp::held::{Held, Unready};
+use crate::session::mrcp::keys::{Collector, KeysEnd, Pushed, TypeAhead};
+use crate::session::mrcp::params::Params;
+use crate::session::mrcp::recognition::{Completion, Heard, Recognition};
+use crate::session::mrcp::waveform::waveform_uri;
 use crate::session::mrcp::{Config, Outbox};
-use crate::session::{ConnectionId, Output};
+use crate::session::{ConnectionId, Output, Waveform};
 use crate::wire::mrcp::{
-    ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, MediaType, Method, On, Request, RequestId,
-    RequestState, Response, StatusCode, quote, request_ids,
+    ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, Method, On, Request, RequestState, Response,
+    StatusCode, quote,
 };
 
 /// The recognizer's state, RFC 6787 section 9.1.
@@ -24,60 +32,97 @@ use crate::wire::mrcp::{
 ///    +------------------------ STOP, DEFINE-GRAMMAR -------------------------+
 /// ```
 ///
-/// DEFINE-GRAMMAR is refused while Recognizing; RECOGNIZE is queued then, or cancels the active one.
+/// DEFINE-GRAMMAR and INTERPRET are refused while Recognizing; RECOGNIZE is queued then, or cancels the active one.
+/// GET-RESULT is for Recognized alone. INTERPRET, which takes no time, changes no state.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Idle,
     Recognizing(Box<Active>),
-    Recognized,
+    Recognized(Box<Finished>),
 }
 
 /// The recognition that runs.
 #[derive(Debug)]
-struct Active {
-    recognition: Recognition,
+pub(super) struct Active {
+    pub(super) recognition: Recognition,
     /// Number of its listening.
-    generation: u64,
+    pub(super) generation: u64,
+    /// Whether the listening runs: not any more when keys were pressed that decide instead.
+    pub(super) listening: bool,
+    /// Whether input began.
     heard: bool,
-    timers_started: bool,
+    /// When sound began that counts as input.
+    speech: Option<SampleTime>,
+    pub(super) timers_started: bool,
+    /// Keys, if a grammar is one of keys.
+    keys: Option<Collector>,
+    /// What was recorded.
+    waveform: Option<Waveform>,
     /// When detection must have concluded.
     backstop: Instant,
     /// The latest that `backstop` can be.
     latest: Instant,
 }
 
+/// The last recognition, for GET-RESULT (section 9.14: kept until the next RECOGNIZE).
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) recognition: Recognition,
+    pub(super) heard: Heard,
+    pub(super) waveform: Option<Waveform>,
+}
+
+/// Keys and sound may come of one sound: of keys in band the tones are heard before the key is known. Milliseconds.
+const SAME_INPUT_MS: u64 = 200;
+
 /// A control channel.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    identifier: ChannelIdentifier,
-    config: Arc<Config>,
-    params: Params,
-    grammars: Store,
-    state: State,
-    queue: VecDeque<Recognition>,
+    pub(super) identifier: ChannelIdentifier,
+    pub(super) config: Arc<Config>,
+    pub(super) params: Params,
+    pub(super) cookies: Cookies,
+    pub(super) grammars: Store,
+    pub(super) state: State,
+    /// RECOGNIZE requests that are PENDING.
+    pub(super) queue: VecDeque<Recognition>,
+    /// Requests that are not answered yet: the first one is held for documents.
+    pub(super) waiting: VecDeque<Held>,
+    /// Keys that nobody took yet.
+    pub(super) ahead: TypeAhead,
     /// Connections that carried a request for this channel, the newest last.
     connections: Vec<ConnectionId>,
     /// Events that found no connection.
     undelivered: Vec<Event>,
     call_uuid: Option<String>,
+    pub(super) draining: bool,
 }
 
 impl Channel {
-    pub(in crate::session) fn new(identifier: ChannelIdentifier, config: Arc<Config>) -> Self {
+    pub(in crate::session) fn new(identifier: ChannelIdentifier, config: Arc<Config>, draining: bool) -> Self {
         Self {
             params: Params::default(),
+            cookies: Cookies::default(),
             grammars: Store::new(config.max_grammars),
             identifier,
             config,
             state: State::Idle,
             queue: VecDeque::new(),
+            waiting: VecDeque::new(),
+            ahead: TypeAhead::default(),
             connections: Vec::new(),
             undelivered: Vec::new(),
             call_uuid: None,
+            draining,
         }
     }
 
-    pub(in crate::session) const fn is_busy(&self) -> bool {
+    /// Whether a recognition runs, or a request is not answered yet.
+    pub(in crate::session) fn is_busy(&self) -> bool {
+        self.is_recognizing() || !self.waiting.is_empty()
+    }
+
+    pub(super) const fn is_recognizing(&self) -> bool {
         matches!(self.state, State::Recognizing(_))
     }
 
@@ -90,10 +135,28 @@ impl Channel {
     }
 
     pub(in crate::session) fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
-            State::Recognizing(active) => Some(active.backstop),
-            State::Idle | State::Recognized => None,
+        let documents = self.waiting.iter().filter_map(Held::poll_timeout);
+        let active = match &self.state {
+            State::Recognizing(active) => active.poll_timeout(),
+            State::Idle | State::Recognized(_) => None,
+        };
+        documents.chain(active).min()
+    }
+
+    pub(in crate::session) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        for held in &mut self.waiting {
+            held.handle_timeout(now, outbox);
         }
+        if let State::Recognizing(active) = &mut self.state {
+            let keys = active.keys.as_mut().and_then(|keys| keys.handle_timeout(now));
+            let overdue = active.listening && active.backstop <= now;
+            if let Some(end) = keys {
+                self.end_by_keys(now, end, outbox);
+            } else if overdue {
+                self.fail(now, "detection told nothing in time", outbox);
+            }
+        }
+        self.advance(now, outbox);
     }
 
     /// A request came over `connection`: events that found none before go there first.
@@ -105,28 +168,38 @@ impl Channel {
         }
     }
 
-    pub(in crate::session) fn handle_disconnect(&mut self, connection: ConnectionId) {
-        self.connections.retain(|known| *known != connection);
-    }
-
-    /// Answers a request: each method answers exactly once.
-    pub(in crate::session) fn handle_request(
+    pub(in crate::session) fn handle_disconnect(
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        request: &Request,
-        draining: bool,
         outbox: &mut Outbox,
     ) {
+        self.connections.retain(|known| *known != connection);
+        self.waiting.retain_mut(|held| {
+            let gone = held.connection == connection;
+            if gone {
+                held.cancel(outbox);
+            }
+            !gone
+        });
+        self.advance(now, outbox);
+    }
+
+    /// Tries a request: answers it, or tells why it can't be answered as it asks.
+    pub(super) fn attempt(&mut self, now: Instant, held: &mut Held, outbox: &mut Outbox) -> Result<(), Unready> {
+        let request = &held.request;
         let response = match request.method {
             Method::SetParams => self.set_params(request),
-            Method::GetParams => self.params.get(&Params::defaults(&self.config), request),
-            Method::DefineGrammar => self.define_grammar(request),
-            Method::Recognize => return self.recognize(now, connection, request, draining, outbox),
+            Method::GetParams => {
+                let defaults = Params::defaults(&self.config);
+                self.params.get(&defaults, &self.cookies, request)
+            }
+            Method::DefineGrammar => return self.define_grammar(held, outbox),
+            Method::Recognize => return self.recognize(now, held, outbox),
+            Method::Interpret => return self.interpret(held, outbox),
+            Method::GetResult => self.get_result(request),
             Method::StartInputTimers => self.start_input_timers(now, request, outbox),
-            Method::Stop => return self.stop(now, connection, request, outbox),
-            Method::Interpret
-            | Method::GetResult
+            Method::Stop
             | Method::StartPhraseEnrollment
             | Method::EnrollmentRollback
             | Method::EndPhraseEnrollment
@@ -134,196 +207,102 @@ impl Channel {
             | Method::DeletePhrase
             | Method::Other(_) => request.response(StatusCode::METHOD_NOT_ALLOWED),
         };
-        outbox.respond(connection, response);
-    }
-
-    fn set_params(&mut self, request: &Request) -> Response {
-        match Params::of_set_params(&request.headers) {
-            Ok(params) => {
-                self.note_call(&params);
-                self.params.merge(&params);
-                request.response(StatusCode::SUCCESS)
-            }
-            Err(refusal) => refusal.response(request),
-        }
-    }
-
-    fn note_call(&mut self, params: &Params) {
-        if let Some(uuid) = params.call_uuid() {
-            self.call_uuid = Some(uuid.to_owned());
-        }
-    }
-
-    fn define_grammar(&mut self, request: &Request) -> Response {
-        let failed = CompletionCause::GRAMMAR_DEFINITION_FAILURE;
-        if self.is_busy() {
-            return refused(request.response(StatusCode::METHOD_NOT_VALID), failed, "a recognition is in progress");
-        }
-        match Params::of_request(&request.headers, On::DEFINE_GRAMMAR) {
-            Ok(params) => self.note_call(&params),
-            Err(refusal) => return refusal_with(refusal, request, failed),
-        }
-        self.state = State::Idle;
-        let content_id = request.headers.get(HeaderName::ContentId);
-        if request.body.is_empty() {
-            // An empty body takes the Content-ID's grammar away (section 9.5.1).
-            let Some(content_id) = content_id else {
-                return refused(request.response(StatusCode::MISSING_HEADER), failed, "no Content-ID");
-            };
-            self.grammars.forget(content_id);
-            return request.response(StatusCode::SUCCESS).with_cause(CompletionCause::SUCCESS);
-        }
-        let resolved = match self.resolve(request) {
-            Ok(resolved) => resolved,
-            Err(response) => return with_cause_if_missing(response, failed),
-        };
-        let inline = resolved.inline.len();
-        if content_id.is_none() && inline < resolved.active.len() && resolved.inline.is_empty() {
-            let typed = request.headers.get(HeaderName::ContentType).and_then(MediaType::parse);
-            if typed.is_some_and(|media_type| media_type.essence.ends_with("xml")) {
-                return refused(request.response(StatusCode::MISSING_HEADER), failed, "no Content-ID");
-            }
-        }
-        let silent = resolved.active.iter().all(|active| active.grammar.accepts() == detect::LabelSet::EMPTY);
-        let mut kept = self.keep_inline(&resolved);
-        if let Some(content_id) = content_id {
-            kept = kept.and_then(|()| self.grammars.define(content_id, resolved.active));
-        }
-        match kept {
-            Ok(()) => {
-                let response = request.response(StatusCode::SUCCESS).with_cause(CompletionCause::SUCCESS);
-                if silent { response.with(HeaderName::CompletionReason, quote(NEVER)) } else { response }
-            }
-            Err(error) => grammar_failure(request, &error),
-        }
-    }
-
-    fn keep_inline(&mut self, resolved: &Resolved) -> Result<(), grammar::Error> {
-        for (id, active) in &resolved.inline {
-            self.grammars.define(id, vec![active.clone()])?;
-        }
+        outbox.respond(held.connection, response);
         Ok(())
     }
 
-    /// The grammars of a request's body, or the response that says why there are none.
-    fn resolve(&self, request: &Request) -> Result<Resolved, Response> {
-        let Some(content_type) = request.headers.get(HeaderName::ContentType) else {
-            let response = request.response(StatusCode::MISSING_HEADER);
-            return Err(response.with(HeaderName::CompletionReason, quote("no Content-Type")));
+    fn set_params(&mut self, request: &Request) -> Response {
+        let params = match Params::of_set_params(&request.headers, &self.config) {
+            Ok(params) => params,
+            Err(refusal) => return refusal.response(request),
         };
-        let illegal = |status, name: HeaderName, value: &str| {
-            let mut response = request.response(status);
-            response.headers.push(name, value);
-            response
-        };
-        let Some(media_type) = MediaType::parse(content_type) else {
-            return Err(illegal(StatusCode::ILLEGAL_VALUE, HeaderName::ContentType, content_type));
-        };
-        if let Some(encoding) = request.headers.get(HeaderName::ContentEncoding)
-            && !encoding.eq_ignore_ascii_case("identity")
-        {
-            return Err(illegal(StatusCode::UNSUPPORTED_VALUE, HeaderName::ContentEncoding, encoding));
+        match Params::of_context(request, &self.config) {
+            Ok(Some(context)) => self.params.merge(&context),
+            Ok(None) => {}
+            Err(response) => return response,
         }
-        let body = Body {
-            media_type: &media_type.essence,
-            boundary: media_type.parameter("boundary"),
-            content_id: request.headers.get(HeaderName::ContentId),
-            content_base: request.headers.get(HeaderName::ContentBase),
-            content_location: request.headers.get(HeaderName::ContentLocation),
-            bytes: &request.body,
-        };
-        let resolution = grammar::resolve(&body, &self.grammars, &Documents::new());
-        match resolution.map_err(|error| grammar_failure(request, &error))? {
-            Resolution::Done(resolved) => Ok(resolved),
-            Resolution::Needs(uris) => {
-                let uri = uris.into_iter().next().unwrap_or_default();
-                let reason = format!("{uri} is not fetched: builtin: and session: grammars are served");
-                let cause = Some("not-supported".to_owned());
-                let error = grammar::Error { failure: Failure::Uri, reason, uri: Some(uri), cause };
-                Err(grammar_failure(request, &error))
-            }
+        self.note(&params);
+        self.params.merge(&params);
+        request.response(params.success())
+    }
+
+    /// Takes what a request says beside what it asks: the call's identifier, and cookies.
+    pub(super) fn note(&mut self, params: &Params) {
+        if let Some(uuid) = params.call_uuid() {
+            self.call_uuid = Some(uuid.to_owned());
+        }
+        for cookies in params.cookies() {
+            self.cookies.set(cookies);
         }
     }
 
-    fn recognize(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        request: &Request,
-        draining: bool,
-        outbox: &mut Outbox,
-    ) {
-        let recognition = match self.prepare(connection, request, draining) {
-            Ok(recognition) => recognition,
-            Err(response) => {
-                return outbox.respond(connection, with_cause_if_missing(response, CompletionCause::RECOGNIZER_ERROR));
-            }
+    /// Section 9.11: the last recognition's result, computed anew.
+    fn get_result(&self, request: &Request) -> Response {
+        let State::Recognized(finished) = &self.state else {
+            return request.response(StatusCode::METHOD_NOT_VALID);
         };
-        let never = recognition.can_never_match();
-        let answer = |state| {
-            let mut response = request.response(StatusCode::SUCCESS);
-            response.state = state;
-            if never { response.with(HeaderName::CompletionReason, quote(NEVER)) } else { response }
+        let params = match Params::of_request(&request.headers, On::GET_RESULT, &self.config) {
+            Ok(params) => params,
+            Err(refusal) => return refusal.response(request),
         };
-        if matches!(&self.state, State::Recognizing(active) if active.recognition.cancel_if_queue) {
-            let reason = format!("cancelled by RECOGNIZE {}", request.id);
-            self.end_active(Completion { cause: CompletionCause::CANCELLED, reason, result: None }, true, outbox);
+        let completion = finished.recognition.with(&params).complete(&finished.heard);
+        let mut response = request.response(params.success()).with_cause(completion.cause);
+        if !completion.reason.is_empty() {
+            response = response.with(HeaderName::CompletionReason, quote(&completion.reason));
         }
-        if self.is_busy() || !self.queue.is_empty() {
-            self.queue.push_back(recognition);
-            outbox.respond(connection, answer(RequestState::Pending));
-            return self.begin_next(now, outbox);
+        if finished.recognition.recording.is_some() {
+            response = response.with(HeaderName::WaveformUri, waveform_uri(finished.waveform.as_ref()));
         }
-        outbox.respond(connection, answer(RequestState::InProgress));
-        self.begin(now, recognition, outbox);
+        match completion.result {
+            Some((media_type, body)) => response.with_body(media_type, body),
+            None => response,
+        }
     }
 
-    /// What a RECOGNIZE asks for, or the response that says why it can't be had.
-    fn prepare(
-        &mut self,
-        connection: ConnectionId,
-        request: &Request,
-        draining: bool,
-    ) -> Result<Recognition, Response> {
-        let failed = |status, reason| refused(request.response(status), CompletionCause::RECOGNIZER_ERROR, reason);
-        if draining {
-            return Err(failed(StatusCode::FAILED, "the server is shutting down"));
-        }
-        let params = Params::of_request(&request.headers, On::RECOGNIZE)
-            .map_err(|refusal| refusal_with(refusal, request, CompletionCause::RECOGNIZER_ERROR))?;
-        self.note_call(&params);
-        let would_wait = match &self.state {
-            State::Recognizing(active) => !active.recognition.cancel_if_queue || !self.queue.is_empty(),
-            State::Idle | State::Recognized => false,
-        };
-        if would_wait && self.queue.len() >= self.config.max_queued {
-            return Err(failed(StatusCode::METHOD_NOT_VALID, "too many requests are pending"));
-        }
-        let resolved = self.resolve(request)?;
-        self.keep_inline(&resolved).map_err(|error| grammar_failure(request, &error))?;
-        Recognition::new((request.id, connection), &params, &self.params, resolved.active, &self.config)
-            .map_err(|refusal| refusal_with(refusal, request, CompletionCause::RECOGNIZER_ERROR))
-    }
-
-    fn begin(&mut self, now: Instant, recognition: Recognition, outbox: &mut Outbox) {
-        let generation = outbox.next_generation();
-        outbox.push(Output::Listen {
-            channel: self.identifier.clone(),
-            generation,
-            listen: recognition.listen.clone(),
-            waveform: None,
-            media_type: None,
-        });
+    /// Makes a recognition the active one. Keys that were pressed ahead are its first input.
+    pub(super) fn begin(&mut self, now: Instant, recognition: Recognition, outbox: &mut Outbox) {
         let latest = now + Duration::from_millis(self.config.max_recognition_ms);
-        let timers_started = recognition.listen.start_input_timers;
-        let mut active =
-            Box::new(Active { recognition, generation, heard: false, timers_started, backstop: latest, latest });
+        let mut active = Box::new(Active {
+            generation: outbox.next_generation(),
+            listening: false,
+            heard: false,
+            speech: None,
+            timers_started: recognition.listen.start_input_timers,
+            keys: recognition.timing.map(Collector::new),
+            waveform: None,
+            backstop: latest,
+            latest,
+            recognition,
+        });
         active.set_backstop(now, &self.config);
+        let takes_keys = active.keys.is_some();
         self.state = State::Recognizing(active);
+        let kept = self.params.milliseconds(HeaderName::DtmfBufferTime).unwrap_or(self.config.dtmf_buffer_time_ms);
+        let kept = Duration::from_millis(kept);
+        let generation = outbox.generation();
+        let is_active = |state: &State| matches!(state, State::Recognizing(active) if active.generation == generation);
+        while takes_keys && is_active(&self.state) {
+            let Some(key) = self.ahead.pop(now, kept) else { break };
+            self.key(now, key, None, outbox);
+        }
+        if let State::Recognizing(active) = &mut self.state
+            && active.generation == generation
+            && (active.recognition.is_hotword() || !active.heard)
+        {
+            active.listening = true;
+            outbox.push(Output::Listen {
+                channel: self.identifier.clone(),
+                generation,
+                listen: active.recognition.listen.clone(),
+                waveform: active.recognition.waveform.take(),
+                media_type: active.recognition.recording.clone(),
+            });
+        }
     }
 
     fn start_input_timers(&mut self, now: Instant, request: &Request, outbox: &mut Outbox) -> Response {
         if let State::Recognizing(active) = &mut self.state
+            && active.listening
             && !active.timers_started
         {
             active.timers_started = true;
@@ -336,42 +315,6 @@ impl Channel {
         request.response(StatusCode::SUCCESS)
     }
 
-    fn stop(&mut self, now: Instant, connection: ConnectionId, request: &Request, outbox: &mut Outbox) {
-        let list = request.headers.get(HeaderName::ActiveRequestIdList).filter(|list| !list.is_empty());
-        let Ok(chosen) = list.map(request_ids).transpose() else {
-            let value = list.unwrap_or_default();
-            let response = request.response(StatusCode::ILLEGAL_VALUE);
-            return outbox.respond(connection, response.with(HeaderName::ActiveRequestIdList, value));
-        };
-        let is_chosen = |id: RequestId| chosen.as_ref().is_none_or(|ids| ids.contains(&id));
-        let mut stopped = Vec::new();
-        let active = matches!(&self.state, State::Recognizing(active) if is_chosen(active.recognition.id));
-        if active && let State::Recognizing(active) = std::mem::replace(&mut self.state, State::Idle) {
-            stopped.push(active.recognition.id);
-            let channel = self.identifier.clone();
-            outbox.push(Output::Unlisten { channel, generation: active.generation });
-        }
-        if !self.is_busy() && list.is_none() {
-            self.state = State::Idle;
-        }
-        self.queue.retain(|waiting| {
-            let stop = is_chosen(waiting.id);
-            if stop {
-                stopped.push(waiting.id);
-            }
-            !stop
-        });
-        let mut response = request.response(StatusCode::SUCCESS);
-        if !stopped.is_empty() {
-            let ids: Vec<String> = stopped.iter().map(ToString::to_string).collect();
-            response.headers.push(HeaderName::ActiveRequestIdList, ids.join(","));
-        }
-        outbox.respond(connection, response);
-        if active {
-            self.begin_next(now, outbox);
-        }
-    }
-
     pub(in crate::session) fn handle_detect(
         &mut self,
         now: Instant,
@@ -379,81 +322,175 @@ impl Channel {
         event: detect::Event,
         outbox: &mut Outbox,
     ) {
+        if let detect::Event::Key { key, at } = event {
+            return self.key(now, key, Some(at), outbox);
+        }
         let State::Recognizing(active) = &mut self.state else { return };
-        if active.generation != generation {
+        if active.generation != generation || !active.listening {
             return;
         }
         match event {
             detect::Event::Key { .. } => {}
-            detect::Event::InputStarted { input, .. } => {
-                if active.heard {
-                    return;
+            detect::Event::InputStarted { input, at } => {
+                if input == InputType::Speech {
+                    active.speech.get_or_insert(at);
                 }
-                active.heard = true;
-                active.set_backstop(now, &self.config);
-                // In hotword mode it is not sent (section 9.9): the prompt would stop at any speech.
-                if !active.recognition.is_hotword() {
-                    let (id, connection) = (active.recognition.id, active.recognition.connection);
-                    let input = match input {
-                        InputType::Speech => "speech",
-                        InputType::Dtmf => "dtmf",
-                    };
-                    let sync = format!("{}-{generation}", self.identifier.session());
-                    let event = self.event(EventName::StartOfInput, id, RequestState::InProgress);
-                    let event = event.with(HeaderName::InputType, input).with(HeaderName::ProxySyncId, sync);
-                    self.tell(connection, event, outbox);
-                }
+                self.input_started(now, input, outbox);
             }
             detect::Event::Concluded(outcome) => {
-                let completion = active.recognition.complete(&outcome);
-                let success = matches!(completion.cause, CompletionCause::SUCCESS | CompletionCause::SUCCESS_MAXTIME);
-                self.end_active(completion, false, outbox);
-                if success {
-                    self.begin_next(now, outbox);
-                } else {
-                    self.cancel_queue("a RECOGNIZE before this one failed", outbox);
-                }
+                active.listening = false;
+                self.end(now, Heard::Sound(outcome), outbox);
             }
+        }
+    }
+
+    pub(in crate::session) fn handle_recorded(&mut self, generation: u64, waveform: Waveform) {
+        if let State::Recognizing(active) = &mut self.state
+            && active.generation == generation
+        {
+            active.waveform = Some(waveform);
+        }
+    }
+
+    /// Input began: START-OF-INPUT, once.
+    fn input_started(&mut self, now: Instant, input: InputType, outbox: &mut Outbox) {
+        let State::Recognizing(active) = &mut self.state else { return };
+        if active.heard {
+            return;
+        }
+        active.heard = true;
+        active.set_backstop(now, &self.config);
+        // In hotword mode it is not sent (section 9.9): the prompt would stop at any speech.
+        if active.recognition.is_hotword() {
+            return;
+        }
+        let (id, connection) = (active.recognition.id, active.recognition.connection);
+        let input = match input {
+            InputType::Speech => "speech",
+            InputType::Dtmf => "dtmf",
+        };
+        let sync = format!("{}-{}", self.identifier.session(), active.generation);
+        let event = Event::new(self.identifier.clone(), EventName::StartOfInput, id, RequestState::InProgress);
+        let event = event.with(HeaderName::InputType, input).with(HeaderName::ProxySyncId, sync);
+        self.tell(connection, event, outbox);
+    }
+
+    /// A key was pressed, or (`at` is `None`) was pressed ahead.
+    fn key(&mut self, now: Instant, key: char, at: Option<SampleTime>, outbox: &mut Outbox) {
+        let State::Recognizing(active) = &mut self.state else { return self.ahead.push(now, key) };
+        let (hotword, generation) = (active.recognition.is_hotword(), active.generation);
+        // With grammars of words alone it is input that matches none of them; detection tells that input began.
+        if active.keys.is_none() {
+            return;
+        }
+        // The first input decides; but what is heard of the key itself is no other input.
+        let spoken = active.speech.zip(at).is_some_and(|(speech, at)| speech.plus_ms(SAME_INPUT_MS) < at);
+        if !hotword {
+            if spoken && active.listening {
+                return;
+            }
+            if std::mem::take(&mut active.listening) {
+                outbox.push(Output::Unlisten { channel: self.identifier.clone(), generation });
+            }
+            self.input_started(now, InputType::Dtmf, outbox);
+        }
+        let State::Recognizing(active) = &mut self.state else { return };
+        let Active { keys: Some(keys), recognition, .. } = &mut **active else { return };
+        match keys.push(now, key, |keys| recognition.fit(keys)) {
+            Pushed::Taken => {}
+            Pushed::Ended(end) => self.end_by_keys(now, end, outbox),
+            Pushed::EndedBefore(end) => {
+                self.ahead.put_back(now, key);
+                self.end_by_keys(now, end, outbox);
+            }
+        }
+    }
+
+    fn end_by_keys(&mut self, now: Instant, end: KeysEnd, outbox: &mut Outbox) {
+        let State::Recognizing(active) = &self.state else { return };
+        let keys = active.keys.as_ref().map_or_else(String::new, |keys| keys.keys().to_owned());
+        self.end(now, Heard::Keys(keys, end), outbox);
+    }
+
+    /// The active recognition is over: it is told, and what waits begins, or is cancelled if this one failed.
+    fn end(&mut self, now: Instant, heard: Heard, outbox: &mut Outbox) {
+        let cause = self.end_active(heard, outbox);
+        if matches!(cause, Some(CompletionCause::SUCCESS | CompletionCause::SUCCESS_MAXTIME)) {
+            self.begin_next(now, outbox);
+        } else {
+            self.cancel_queue("a RECOGNIZE before this one failed", outbox);
         }
     }
 
     /// Ends what runs and waits because of a failure here.
     pub(in crate::session) fn fail(&mut self, _now: Instant, reason: &str, outbox: &mut Outbox) {
-        if self.is_busy() {
-            let cause = CompletionCause::RECOGNIZER_ERROR;
-            self.end_active(Completion { cause, reason: reason.to_owned(), result: None }, true, outbox);
+        if self.is_recognizing() {
+            self.end_active(Heard::Nothing(CompletionCause::RECOGNIZER_ERROR, reason.to_owned()), outbox);
             self.cancel_queue(reason, outbox);
         }
     }
 
+    /// Ends everything, and refuses what comes.
+    pub(in crate::session) fn drain(&mut self, now: Instant, outbox: &mut Outbox) {
+        let reason = "the server is shutting down";
+        self.draining = true;
+        self.fail(now, reason, outbox);
+        for held in self.waiting.iter_mut().filter(|held| held.needs_grammars()) {
+            held.end(CompletionCause::RECOGNIZER_ERROR, reason, outbox);
+        }
+        self.advance(now, outbox);
+    }
+
     /// The channel is gone: nothing is told.
     pub(in crate::session) fn abandon(&mut self, outbox: &mut Outbox) {
-        if let State::Recognizing(active) = &self.state {
-            outbox.push(Output::Unlisten { channel: self.identifier.clone(), generation: active.generation });
+        self.unlisten(outbox);
+        for mut held in self.waiting.drain(..) {
+            held.cancel(outbox);
         }
         self.state = State::Idle;
         self.queue.clear();
     }
 
-    /// Tells RECOGNITION-COMPLETE for the active request. `listening`: detection has not concluded and is to stop.
-    fn end_active(&mut self, completion: Completion, listening: bool, outbox: &mut Outbox) {
-        let State::Recognizing(active) = std::mem::replace(&mut self.state, State::Recognized) else { return };
-        if listening {
+    /// Ends the listening, if one runs.
+    pub(super) fn unlisten(&mut self, outbox: &mut Outbox) {
+        if let State::Recognizing(active) = &mut self.state
+            && std::mem::take(&mut active.listening)
+        {
             outbox.push(Output::Unlisten { channel: self.identifier.clone(), generation: active.generation });
         }
-        self.complete(&active.recognition, completion, outbox);
     }
 
-    fn complete(&mut self, recognition: &Recognition, completion: Completion, outbox: &mut Outbox) {
-        let mut event = self
-            .event(EventName::RecognitionComplete, recognition.id, RequestState::Complete)
-            .with(HeaderName::CompletionCause, completion.cause.to_string());
+    /// Tells RECOGNITION-COMPLETE for the active request. Returns its cause.
+    pub(super) fn end_active(&mut self, heard: Heard, outbox: &mut Outbox) -> Option<CompletionCause> {
+        self.unlisten(outbox);
+        let State::Recognizing(active) = std::mem::replace(&mut self.state, State::Idle) else { return None };
+        let Active { recognition, waveform, .. } = *active;
+        let completion = recognition.complete(&heard);
+        let cause = completion.cause;
+        self.complete(&recognition, waveform.as_ref(), completion, outbox);
+        self.state = State::Recognized(Box::new(Finished { recognition, heard, waveform }));
+        Some(cause)
+    }
+
+    fn complete(
+        &mut self,
+        recognition: &Recognition,
+        waveform: Option<&Waveform>,
+        completion: Completion,
+        outbox: &mut Outbox,
+    ) {
+        let name = EventName::RecognitionComplete;
+        let mut event = Event::new(self.identifier.clone(), name, recognition.id, RequestState::Complete);
+        event = event.with(HeaderName::CompletionCause, completion.cause.to_string());
         if !completion.reason.is_empty() {
             event = event.with(HeaderName::CompletionReason, quote(&completion.reason));
         }
-        if recognition.save_waveform {
-            // Sound is not kept here; an empty header says so (section 9.4.8).
-            event = event.with(HeaderName::WaveformUri, "");
+        if recognition.recording.is_some() {
+            // Empty: nothing could be recorded (section 9.4.8).
+            event = event.with(HeaderName::WaveformUri, waveform_uri(waveform));
+        }
+        for cookie in &recognition.cookies {
+            event = event.with(HeaderName::SetCookie, cookie);
         }
         if let Some((media_type, body)) = completion.result {
             event = event.with_body(media_type, body);
@@ -463,31 +500,26 @@ impl Channel {
 
     fn cancel_queue(&mut self, reason: &str, outbox: &mut Outbox) {
         for waiting in std::mem::take(&mut self.queue) {
-            let cause = CompletionCause::CANCELLED;
-            self.complete(&waiting, Completion { cause, reason: reason.to_owned(), result: None }, outbox);
+            self.complete(&waiting, None, Completion::failed(CompletionCause::CANCELLED, reason), outbox);
         }
     }
 
-    fn begin_next(&mut self, now: Instant, outbox: &mut Outbox) {
-        if !self.is_busy()
+    pub(super) fn begin_next(&mut self, now: Instant, outbox: &mut Outbox) {
+        if !self.is_recognizing()
             && let Some(next) = self.queue.pop_front()
         {
             self.begin(now, next, outbox);
         }
     }
 
-    fn event(&self, name: EventName, id: RequestId, state: RequestState) -> Event {
-        Event::new(self.identifier.clone(), name, id, state)
-    }
-
     /// Sends an event over `connection`, or if that is gone over the newest one that the client used for this channel.
-    fn tell(&mut self, connection: ConnectionId, event: Event, outbox: &mut Outbox) {
+    pub(super) fn tell(&mut self, connection: ConnectionId, event: Event, outbox: &mut Outbox) {
         let live = self.connections.contains(&connection).then_some(connection);
         match live.or_else(|| self.connections.last().copied()) {
             Some(connection) => outbox.tell(connection, event),
-            None if event.name == EventName::RecognitionComplete => self.undelivered.push(event),
             // Nobody waits for a START-OF-INPUT that is late.
-            None => {}
+            None if event.name == EventName::StartOfInput => {}
+            None => self.undelivered.push(event),
         }
     }
 }
@@ -498,57 +530,9 @@ impl Active {
         let grace = Duration::from_millis(config.backstop_grace_ms);
         self.backstop = longest.map_or(self.latest, |longest| (now + longest + grace).min(self.latest));
     }
-}
 
-/// Said of a grammar that no label can match.
-const NEVER: &str = "no word of the grammar is a label that can be told: it will never match";
-
-trait WithCause {
-    fn with_cause(self, cause: CompletionCause) -> Self;
-}
-
-impl WithCause for Response {
-    fn with_cause(self, cause: CompletionCause) -> Self {
-        self.with(HeaderName::CompletionCause, cause.to_string())
+    fn poll_timeout(&self) -> Option<Instant> {
+        let keys = self.keys.as_ref().and_then(Collector::poll_timeout);
+        keys.into_iter().chain(self.listening.then_some(self.backstop)).min()
     }
-}
-
-fn refused(response: Response, cause: CompletionCause, reason: &str) -> Response {
-    response.with_cause(cause).with(HeaderName::CompletionReason, quote(reason))
-}
-
-/// A response about headers.
-fn refusal_with(refusal: Refusal, request: &Request, cause: CompletionCause) -> Response {
-    with_cause_if_missing(refusal.response(request), cause)
-}
-
-/// RECOGNIZE and DEFINE-GRAMMAR that fail say a cause (section 9.4.11), first: what is long at the end may be cut.
-fn with_cause_if_missing(mut response: Response, cause: CompletionCause) -> Response {
-    if response.headers.get(HeaderName::CompletionCause).is_some() {
-        return response;
-    }
-    let headers = std::mem::take(&mut response.headers);
-    let mut response = response.with_cause(cause);
-    for field in headers.iter() {
-        response.headers.push_field(field.name.clone(), field.value.clone());
-    }
-    response
-}
-
-/// A response about a grammar: RFC 6787 sections 9.8 and 9.9 ask for 407, section 5.4 has 408 for a body of no known kind.
-fn grammar_failure(request: &Request, error: &grammar::Error) -> Response {
-    let (status, cause) = match error.failure {
-        Failure::MediaType => (StatusCode::UNSUPPORTED_ENTITY, CompletionCause::GRAMMAR_LOAD_FAILURE),
-        Failure::Load => (StatusCode::FAILED, CompletionCause::GRAMMAR_LOAD_FAILURE),
-        Failure::Compilation => (StatusCode::FAILED, CompletionCause::GRAMMAR_COMPILATION_FAILURE),
-        Failure::Uri => (StatusCode::FAILED, CompletionCause::URI_FAILURE),
-        Failure::Definition => (StatusCode::FAILED, CompletionCause::GRAMMAR_DEFINITION_FAILURE),
-        Failure::Semantics => (StatusCode::FAILED, CompletionCause::SEMANTICS_FAILURE),
-    };
-    let mut response = refused(request.response(status), cause, &error.reason);
-    if let Some(uri) = &error.uri {
-        response.headers.push(HeaderName::FailedUri, uri);
-        response.headers.push(HeaderName::FailedUriCause, error.cause.as_deref().unwrap_or("not-usable"));
-    }
-    response
 }

@@ -6,11 +6,12 @@ use crate::wire::mrcp::{Event, Message, Response};
 /// Longest start-line and headers that are sent. `UniMRCP`'s clients drop the connection at 1,024 octets and more.
 const SECTION: usize = 1024;
 
-/// Outputs in order, and the count of listenings.
+/// Outputs in order, and the counts of listenings and fetches.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(in crate::session) outputs: Outputs,
     generation: u64,
+    fetch: u64,
 }
 
 impl Outbox {
@@ -35,5 +36,16 @@ impl Outbox {
     pub(super) const fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         self.generation
+    }
+
+    /// The number of the newest listening.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The number of a new fetch.
+    pub(super) const fn next_fetch(&mut self) -> u64 {
+        self.fetch += 1;
+        self.fetch
     }
 }

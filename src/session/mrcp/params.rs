@@ -6,112 +6,28 @@ use std::collections::BTreeMap;
 
 use crate::grammar::Format;
 use crate::session::mrcp::Config;
+use crate::session::mrcp::accept::{Accepted, accepted, accepts_utf8};
+use crate::session::mrcp::cookies::Cookies;
+use crate::session::mrcp::headers::{Refusal, Use, Wrong, can_record, serves_language, use_of};
 use crate::wire::mrcp::{
     self, Field, FieldName, HeaderName, Headers, Illegal, On, Request, Response, StatusCode, VendorParameters,
 };
-
-/// What the recognizer makes of a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// It acts, or is kept and returned by GET-PARAMS without an effect here (those of DTMF, language and fetching).
-    Kept,
-    /// It says something of the message itself, not of the recognizer.
-    Message,
-    /// It asks for something that is not done here: 403.
-    Refused,
-    /// `true` asks for something that is not done here: 409; `false` does not.
-    RefusedIfTrue,
-}
-
-/// One row for each header; a new feature moves its headers up.
-const fn use_of(name: HeaderName) -> Use {
-    match name {
-        HeaderName::ChannelIdentifier
-        | HeaderName::ActiveRequestIdList
-        | HeaderName::ProxySyncId
-        | HeaderName::ContentType
-        | HeaderName::ContentId
-        | HeaderName::ContentBase
-        | HeaderName::ContentEncoding
-        | HeaderName::ContentLocation
-        | HeaderName::ContentLength
-        | HeaderName::InputType
-        | HeaderName::WaveformUri
-        | HeaderName::CompletionCause
-        | HeaderName::CompletionReason
-        | HeaderName::FailedUri
-        | HeaderName::FailedUriCause
-        | HeaderName::InterpretText => Use::Message,
-        HeaderName::InputWaveformUri
-        | HeaderName::RecognizerContextBlock
-        | HeaderName::NumMinConsistentPronunciations
-        | HeaderName::ConsistencyThreshold
-        | HeaderName::ClashThreshold
-        | HeaderName::PersonalGrammarUri
-        | HeaderName::PhraseId
-        | HeaderName::PhraseNl
-        | HeaderName::Weight
-        | HeaderName::SaveBestWaveform
-        | HeaderName::NewPhraseId
-        | HeaderName::ConfusablePhrasesUri
-        | HeaderName::AbortPhraseEnrollment => Use::Refused,
-        HeaderName::EnrollUtterance | HeaderName::VerBufferUtterance => Use::RefusedIfTrue,
-        _ => Use::Kept,
-    }
-}
 
 /// Parameters by header, checked; and the vendor's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Params {
     values: BTreeMap<HeaderName, String>,
     vendor: VendorParameters,
-}
-
-/// Headers that can't be taken, RFC 6787 section 6.1.1.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    /// The headers that the status is about, as they came.
-    pub(super) fields: Vec<Field>,
-}
-
-impl Refusal {
-    /// The response: the status, and the bad headers exactly as they were sent.
-    pub(super) fn response(self, request: &Request) -> Response {
-        let mut response = request.response(self.status);
-        for field in self.fields {
-            response.headers.push_field(field.name, field.value);
-        }
-        response
-    }
-}
-
-/// Headers that were found wrong, by status. If there are several kinds, 404 goes before 403, that before 409.
-#[derive(Default)]
-struct Wrong {
-    illegal: Vec<Field>,
-    unsupported: Vec<Field>,
-    unsupported_value: Vec<Field>,
-}
-
-impl Wrong {
-    fn into_refusal(self) -> Result<(), Refusal> {
-        for (status, fields) in [
-            (StatusCode::ILLEGAL_VALUE, self.illegal),
-            (StatusCode::UNSUPPORTED_HEADER, self.unsupported),
-            (StatusCode::UNSUPPORTED_VALUE, self.unsupported_value),
-        ] {
-            if !fields.is_empty() {
-                return Err(Refusal { status, fields });
-            }
-        }
-        Ok(())
-    }
+    /// Values of Set-Cookie.
+    cookies: Vec<String>,
+    /// Whether a header was left out of account.
+    ignored: bool,
 }
 
 /// Names of Vendor-Specific-Parameters that act. All others are kept and returned, and do nothing.
 const RESULT_FORMAT: &str = "result-format";
 const RESULT_DETAIL: &str = "result-detail";
+const SPEECH_TOO_EARLY: &str = "speech-too-early";
 const CALL_UUID: [&str; 3] = ["call-uuid", "fs-uuid", "uuid"];
 
 impl Params {
@@ -125,23 +41,31 @@ impl Params {
             (HeaderName::NoInputTimeout, config.no_input_timeout_ms.to_string()),
             (HeaderName::RecognitionTimeout, config.recognition_timeout_ms.to_string()),
             (HeaderName::SpeechCompleteTimeout, config.speech_complete_timeout_ms.to_string()),
+            (HeaderName::SpeechIncompleteTimeout, config.speech_incomplete_timeout_ms.to_string()),
+            (HeaderName::DtmfInterdigitTimeout, config.dtmf_interdigit_timeout_ms.to_string()),
+            (HeaderName::DtmfTermTimeout, config.dtmf_term_timeout_ms.to_string()),
+            (HeaderName::DtmfTermChar, config.dtmf_term_char.clone()),
+            (HeaderName::DtmfBufferTime, config.dtmf_buffer_time_ms.to_string()),
+            (HeaderName::FetchTimeout, config.fetch_timeout_ms.to_string()),
             (HeaderName::SaveWaveform, "false".to_owned()),
+            (HeaderName::MediaType, config.media_type.clone()),
             (HeaderName::Accept, config.result_format.media_type().to_owned()),
         ];
-        Self { values: values.into(), vendor: VendorParameters::default() }
+        Self { values: values.into(), ..Self::default() }
     }
 
     /// The headers of a SET-PARAMS, checked.
-    pub(super) fn of_set_params(headers: &Headers) -> Result<Self, Refusal> {
-        Self::read(headers, On::PARAMS, true)
+    pub(super) fn of_set_params(headers: &Headers, config: &Config) -> Result<Self, Refusal> {
+        Self::read(headers, On::PARAMS, true, config)
     }
 
-    /// The headers of another request, checked. A header that may not occur there, or that nobody knows, is ignored.
-    pub(super) fn of_request(headers: &Headers, on: On) -> Result<Self, Refusal> {
-        Self::read(headers, on, false)
+    /// The headers of another request, checked. A header that may not occur there, or that nobody knows, is ignored, and
+    /// the status says so.
+    pub(super) fn of_request(headers: &Headers, on: On, config: &Config) -> Result<Self, Refusal> {
+        Self::read(headers, on, false, config)
     }
 
-    fn read(headers: &Headers, on: On, setting: bool) -> Result<Self, Refusal> {
+    fn read(headers: &Headers, on: On, setting: bool, config: &Config) -> Result<Self, Refusal> {
         let mut params = Self::default();
         let mut wrong = Wrong::default();
         for field in headers.iter() {
@@ -149,22 +73,26 @@ impl Params {
                 if setting {
                     wrong.unsupported.push(field.clone());
                 }
+                params.ignored = true;
                 continue;
             };
             let allowed = name.on().meets(on);
             match use_of(name) {
-                Use::Message => {}
-                Use::Refused if allowed || setting => wrong.unsupported.push(field.clone()),
-                _ if !allowed => {
-                    if setting {
-                        wrong.unsupported.push(field.clone());
+                // It names requests, and this one is not about others.
+                Use::Message if name == HeaderName::ActiveRequestIdList || !allowed => params.ignored = true,
+                Use::Message | Use::Context if allowed => {
+                    if name.kind().check(&field.value).is_err() {
+                        wrong.illegal.push(field.clone());
                     }
                 }
-                _ if params.values.contains_key(&name) => wrong.illegal.push(field.clone()),
+                Use::Ignored => params.ignored = true,
+                Use::Refused if allowed || setting => wrong.unsupported.push(field.clone()),
+                _ if setting && !allowed => wrong.unsupported.push(field.clone()),
+                _ if !allowed => params.ignored = true,
                 _ => match name.kind().check(&field.value) {
                     Err(Illegal::Syntax) => wrong.illegal.push(field.clone()),
                     Err(Illegal::Unsupported) => wrong.unsupported_value.push(field.clone()),
-                    Ok(()) => params.keep(name, field, &mut wrong),
+                    Ok(()) => params.keep(name, field, setting, config, &mut wrong),
                 },
             }
         }
@@ -172,21 +100,55 @@ impl Params {
         Ok(params)
     }
 
-    fn keep(&mut self, name: HeaderName, field: &Field, wrong: &mut Wrong) {
-        let refused = use_of(name) == Use::RefusedIfTrue && mrcp::boolean(&field.value) == Ok(true);
-        if refused {
-            wrong.unsupported_value.push(field.clone());
-        } else if name == HeaderName::VendorSpecific {
-            let given = VendorParameters::parse(&field.value).unwrap_or_default();
-            let legal = given.get(RESULT_FORMAT).is_none_or(|word| Format::from_name(word).is_some())
-                && given.get(RESULT_DETAIL).is_none_or(|word| mrcp::boolean(word).is_ok());
-            if !legal {
-                wrong.unsupported_value.push(field.clone());
+    fn keep(&mut self, name: HeaderName, field: &Field, setting: bool, config: &Config, wrong: &mut Wrong) {
+        let value = field.value.as_str();
+        let takes = match name {
+            HeaderName::SetCookie if Cookies::is_legal(value) => {
+                self.cookies.push(value.to_owned());
+                return;
             }
-            self.merge_vendor(&given);
-        } else {
-            self.values.insert(name, field.value.clone());
+            HeaderName::SetCookie => {
+                wrong.illegal.push(field.clone());
+                return;
+            }
+            HeaderName::VendorSpecific => {
+                let given = VendorParameters::parse(value).unwrap_or_default();
+                let truth = |name| given.get(name).is_none_or(|word| mrcp::boolean(word).is_ok());
+                let legal = given.get(RESULT_FORMAT).is_none_or(|word| Format::from_name(word).is_some())
+                    && truth(RESULT_DETAIL)
+                    && truth(SPEECH_TOO_EARLY);
+                if !legal {
+                    wrong.unsupported_value.push(field.clone());
+                }
+                self.merge_vendor(&given);
+                return;
+            }
+            HeaderName::Accept => accepted(value) != Accepted::None,
+            HeaderName::AcceptCharset => accepts_utf8(value),
+            HeaderName::MediaType => can_record(value),
+            // On a request it is told as a completion cause.
+            HeaderName::SpeechLanguage => !setting || serves_language(config, value),
+            _ => use_of(name) != Use::RefusedIfTrue || mrcp::boolean(value) != Ok(true),
+        };
+        if !takes {
+            wrong.unsupported_value.push(field.clone());
         }
+        // Section 6.2: only a list may be told in several headers, and those are one already.
+        if self.values.contains_key(&name) {
+            wrong.illegal.push(field.clone());
+        } else {
+            self.values.insert(name, value.to_owned());
+        }
+    }
+
+    /// 200, or 201 if a header was left out of account.
+    pub(super) const fn success(&self) -> StatusCode {
+        if self.ignored { StatusCode::SUCCESS_IGNORED } else { StatusCode::SUCCESS }
+    }
+
+    /// Cookies that the client gave along.
+    pub(super) fn cookies(&self) -> &[String] {
+        &self.cookies
     }
 
     fn merge_vendor(&mut self, given: &VendorParameters) {
@@ -202,13 +164,13 @@ impl Params {
     }
 
     /// Answers a GET-PARAMS: the headers asked for, or all; of those that are not set, the `defaults`.
-    pub(super) fn get(&self, defaults: &Self, request: &Request) -> Response {
+    pub(super) fn get(&self, defaults: &Self, cookies: &Cookies, request: &Request) -> Response {
         let mut response = request.response(StatusCode::SUCCESS);
         let mut unsupported = Vec::new();
         let mut asked = false;
         for field in request.headers.iter() {
             match field.name {
-                FieldName::Known(name) if use_of(name) == Use::Message => {}
+                FieldName::Known(name) if use_of(name) == Use::Message && name != HeaderName::InterpretText => {}
                 FieldName::Known(HeaderName::VendorSpecific) => {
                     asked = true;
                     let names = VendorParameters::parse(&field.value).unwrap_or_default();
@@ -219,7 +181,22 @@ impl Params {
                     let found = if names.0.is_empty() { &self.vendor } else { &found };
                     response.headers.push(HeaderName::VendorSpecific, found.to_string());
                 }
-                FieldName::Known(name) if use_of(name) == Use::Kept && name.on().meets(On::PARAMS) => {
+                FieldName::Known(HeaderName::SetCookie) => {
+                    asked = true;
+                    put_cookies(&mut response, cookies);
+                    if cookies.all().is_empty() {
+                        response.headers.push(HeaderName::SetCookie, "");
+                    }
+                }
+                FieldName::Known(HeaderName::RecognizerContextBlock) if field.value.is_empty() => {
+                    asked = true;
+                    response.headers.push(HeaderName::RecognizerContextBlock, CONTEXT);
+                    response.headers.push(HeaderName::ContentId, CONTEXT);
+                    response = response.with_body(CONTEXT_TYPE, self.context());
+                }
+                FieldName::Known(name)
+                    if matches!(use_of(name), Use::Acts | Use::Ignored) && name.on().meets(On::PARAMS) =>
+                {
                     asked = true;
                     response.headers.push(name, self.text(name).or_else(|| defaults.text(name)).unwrap_or_default());
                 }
@@ -238,8 +215,57 @@ impl Params {
             if !self.vendor.0.is_empty() {
                 response.headers.push(HeaderName::VendorSpecific, self.vendor.to_string());
             }
+            put_cookies(&mut response, cookies);
         }
         response
+    }
+
+    /// The recognizer context block: what another answerd needs to go on as this one would, its parameters as headers
+    /// (sections 9.4.13 and 9.5.4).
+    fn context(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.values {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !self.vendor.0.is_empty() {
+            text.push_str(&format!("{}: {}\r\n", HeaderName::VendorSpecific, self.vendor));
+        }
+        text
+    }
+
+    /// The parameters of a context block that comes with a SET-PARAMS, if one does.
+    pub(super) fn of_context(request: &Request, config: &Config) -> Result<Option<Self>, Response> {
+        let Some(name) = request.headers.get(HeaderName::RecognizerContextBlock) else { return Ok(None) };
+        let content_id = request.headers.get(HeaderName::ContentId);
+        let failed = |status, named: &[HeaderName]| {
+            let mut response = request.response(status);
+            for header in named {
+                response.headers.push(*header, request.headers.get(*header).unwrap_or_default());
+            }
+            Err(response)
+        };
+        if request.body.is_empty() || content_id.is_none() {
+            return failed(StatusCode::MISSING_HEADER, &[HeaderName::RecognizerContextBlock]);
+        }
+        if content_id != Some(name) {
+            return failed(StatusCode::ILLEGAL_VALUE, &[HeaderName::RecognizerContextBlock, HeaderName::ContentId]);
+        }
+        // Another server's block means nothing here.
+        if name != CONTEXT {
+            return failed(StatusCode::UNSUPPORTED_VALUE, &[HeaderName::RecognizerContextBlock]);
+        }
+        if request.headers.get(HeaderName::ContentType).is_none_or(|given| !given.eq_ignore_ascii_case(CONTEXT_TYPE)) {
+            return failed(StatusCode::UNSUPPORTED_ENTITY, &[HeaderName::ContentType]);
+        }
+        let mut headers = Headers::new();
+        for line in String::from_utf8_lossy(&request.body).lines().filter(|line| !line.is_empty()) {
+            let Some((name, value)) = line.split_once(": ") else { return failed(StatusCode::FAILED, &[]) };
+            headers.push_named(name, value);
+        }
+        match Self::of_set_params(&headers, config) {
+            Ok(params) => Ok(Some(params)),
+            Err(_) => failed(StatusCode::FAILED, &[]),
+        }
     }
 
     /// A value as it was written.
@@ -270,14 +296,16 @@ impl Params {
     /// How results are to be written, if the client says: by a vendor parameter, or by Accept.
     pub(super) fn format(&self) -> Option<Format> {
         self.vendor.get(RESULT_FORMAT).and_then(Format::from_name).or_else(|| {
-            let accept = self.text(HeaderName::Accept)?;
-            accept.split(',').find_map(|range| {
-                let essence = range.split(';').next().unwrap_or_default().trim();
-                [Format::Nlsml, Format::Json]
-                    .into_iter()
-                    .find(|format| format.media_type().eq_ignore_ascii_case(essence))
-            })
+            match accepted(self.text(HeaderName::Accept)?) {
+                Accepted::One(format) => Some(format),
+                Accepted::Any | Accepted::None => None,
+            }
         })
+    }
+
+    /// Whether speech that is under way already is to end a recognition, if the client says.
+    pub(super) fn speech_too_early(&self) -> Option<bool> {
+        self.vendor.get(SPEECH_TOO_EARLY).and_then(|word| mrcp::boolean(word).ok())
     }
 
     /// Whether results are to tell label, reason and times beside the meaning, if the client says.
@@ -288,5 +316,17 @@ impl Params {
     /// The call's identifier at the client.
     pub(super) fn call_uuid(&self) -> Option<&str> {
         CALL_UUID.into_iter().find_map(|name| self.vendor.get(name)).filter(|uuid| !uuid.is_empty())
+    }
+}
+
+/// Content-ID of a context block of this server: no other one's has it.
+const CONTEXT: &str = "<parameters-1@context.answerd>";
+/// Its media type (section 9.5.4).
+const CONTEXT_TYPE: &str = "application/octets";
+
+/// One Set-Cookie for each cookie.
+fn put_cookies(response: &mut Response, cookies: &Cookies) {
+    for cookie in cookies.all() {
+        response.headers.push(HeaderName::SetCookie, cookie);
     }
 }

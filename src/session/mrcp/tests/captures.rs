@@ -68,7 +68,9 @@ fn freeswitch_with_grammars() {
 fn asrclient() {
     let told = answers("asrclient-params");
     assert!(
-        told[0].starts_with("1 200 COMPLETE   Accept: application/nlsml+xml   Confidence-Threshold: 0.5"),
+        told[0].starts_with(
+            "1 200 COMPLETE   Accept: application/nlsml+xml   Fetch-Timeout: 5000   Confidence-Threshold: 0.5"
+        ),
         "{}",
         told[0]
     );

@@ -246,7 +246,7 @@ fn run(steps: Vec<Step>) {
             }
         }
         model.take(&mut session, None, &gone);
-        assert_eq!(session.is_busy(), !model.listening.is_empty(), "busy is listening");
+        assert!(session.is_busy() || model.listening.is_empty(), "listening is busy");
         assert!(session.poll_timeout().is_none_or(|at| at > now), "what is due was done");
     }
     assert!(model.open.is_empty(), "every RECOGNIZE is over at last: {:?}", model.open);

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `>` a request comes, `*` detection tells something of a listening, `#` something else happens; `<` a message goes out,
-//! `!` detection is asked for something. Headers are parted by three spaces; Channel-Identifier and Content-Length are
+//! `!` something else is asked for: a listening, or a document. `* key 5` is a key, `* 1 recorded URI BYTES MS` a recording, and
+//! `# fetched 1 TYPE | content` or `# failed 1 CAUSE` what a fetch came to. Headers are parted by three spaces; Channel-Identifier and Content-Length are
 //! left out; a number after `>` or `<` is a connection other than 1. With `UPDATE_EXPECT=1` the pages are rewritten.
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use crate::audio::{SAMPLE_RATE, SampleTime};
 use crate::detect::{Alternative, End, Event, Goal, InputType, Label, Listen, Method as By, Outcome, Timeline};
-use crate::session::{Config, ConnectionId, Output, Session};
+use crate::grammar::{Document, FetchError};
+use crate::session::{Config, ConnectionId, Fetch, FetchKind, Output, Session, Waveform};
 use crate::wire::mrcp::{
     ChannelIdentifier, FieldName, HeaderName, Headers, Message, Method, Parser, Request, RequestId, Resource,
 };
@@ -34,12 +36,17 @@ pub(super) fn check(page: &str) {
 
 #[track_caller]
 pub(super) fn check_with(config: Config, page: &str) {
-    let told = play(config, page);
+    check_on(Resource::SpeechRecog, config, page);
+}
+
+#[track_caller]
+pub(super) fn check_on(resource: Resource, config: Config, page: &str) {
+    let told = play(resource, config, page);
     if told.trim() == page.trim() {
         return;
     }
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        let source = "src/session/mrcp/tests/pages.rs";
+        let source = std::panic::Location::caller().file();
         let text = std::fs::read_to_string(source).unwrap();
         assert!(text.contains(page), "the page is not in {source}");
         std::fs::write(source, text.replacen(page, &format!("\n{}\n", told.trim()), 1)).unwrap();
@@ -50,15 +57,20 @@ pub(super) fn check_with(config: Config, page: &str) {
 
 struct Player {
     session: Session,
+    channel: ChannelIdentifier,
+    /// What fetches asked for.
+    fetches: Vec<String>,
     start: Instant,
     at: f64,
     told: String,
 }
 
-fn play(config: Config, page: &str) -> String {
+fn play(resource: Resource, config: Config, page: &str) -> String {
     let mut session = Session::new(Arc::new(config));
-    session.add_channel(channel());
-    let mut player = Player { session, start: Instant::now(), at: 0.0, told: String::new() };
+    let channel = ChannelIdentifier::new("f00d", resource);
+    session.add_channel(channel.clone());
+    let (start, fetches) = (Instant::now(), Vec::new());
+    let mut player = Player { session, channel, fetches, start, at: 0.0, told: String::new() };
     for line in page.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (at, rest) = line.split_once(' ').expect("TIME and what happens");
         let (kind, text) = rest.split_at_checked(1).expect("a kind");
@@ -106,18 +118,31 @@ impl Player {
 
     fn request(&mut self, now: Instant, text: &str) {
         let (connection, text) = connection(text);
-        let request = request(text);
+        let mut request = request(text);
+        request.channel = self.channel.clone();
         self.session.handle_request(now, connection, request);
     }
 
     fn detect(&mut self, now: Instant, text: &str) {
         let mut words = text.split_whitespace();
-        let generation = words.next().and_then(|word| word.parse().ok()).expect("a listening's number");
         let at = SampleTime((self.at * f64::from(SAMPLE_RATE)) as u64);
+        if let Some(keys) = text.strip_prefix("key ") {
+            for key in keys.chars() {
+                self.session.handle_detect(now, &self.channel, 0, Event::Key { key, at });
+            }
+            return;
+        }
+        let generation = words.next().and_then(|word| word.parse().ok()).expect("a listening's number");
         let event = match words.next().expect("what detection tells") {
             "started" => {
                 let input = if words.next() == Some("dtmf") { InputType::Dtmf } else { InputType::Speech };
                 Event::InputStarted { at, input }
+            }
+            "recorded" => {
+                let mut next = || words.next().expect("URI BYTES MS");
+                let (uri, bytes, ms) = (next().to_owned(), next().parse().unwrap(), next().parse().unwrap());
+                let waveform = Waveform { uri, bytes, ms };
+                return self.session.handle_recorded(now, &self.channel, generation, waveform);
             }
             end => {
                 let mut labels = Vec::new();
@@ -131,6 +156,7 @@ impl Player {
                         "decided" => End::Decided,
                         "no-input" => End::NoInput,
                         "maxtime" => End::MaxTime,
+                        "too-early" => End::TooEarly,
                         _ => panic!("what is {end}?"),
                     },
                     label: first.map_or(Label::Silence, |first| first.label),
@@ -143,17 +169,35 @@ impl Player {
                 }))
             }
         };
-        self.session.handle_detect(now, &channel(), generation, event);
+        self.session.handle_detect(now, &self.channel, generation, event);
     }
 
     fn other(&mut self, now: Instant, text: &str) {
+        let (text, content) = text.split_once("| ").unwrap_or((text, ""));
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["wait"] => {}
             ["drain"] => self.session.drain(now),
-            ["media-failure"] => self.session.handle_media_failure(now, &channel()),
-            ["remove-channel"] => self.session.remove_channel(&channel()),
+            ["media-failure"] => self.session.handle_media_failure(now, &self.channel),
+            ["remove-channel"] => self.session.remove_channel(&self.channel),
             ["disconnect", id] => {
                 self.session.handle_disconnect(now, ConnectionId(id.parse().expect("a connection")));
+            }
+            ["fetched", fetch, more @ ..] => {
+                let fetch: usize = fetch.parse().expect("a fetch's number");
+                let cookies = more.iter().filter_map(|word| word.strip_prefix("cookie=")).map(str::to_owned).collect();
+                let bytes = if more.contains(&"wav") {
+                    crate::audio::wav::write(&[1000; 80], SAMPLE_RATE)
+                } else {
+                    content.as_bytes().to_vec()
+                };
+                let media_type = more.iter().find(|word| word.contains('/')).map(|word| (*word).to_owned());
+                let uri = self.fetches.get(fetch - 1).cloned().unwrap_or_default();
+                let document = Document { uri, media_type, bytes, cookies };
+                self.session.handle_fetched(now, &self.channel, fetch as u64, Ok(document));
+            }
+            ["failed", fetch, cause] => {
+                let error = FetchError { cause: (*cause).to_owned(), reason: format!("it says {cause}") };
+                self.session.handle_fetched(now, &self.channel, fetch.parse().unwrap(), Err(error));
             }
             _ => panic!("what is {text}?"),
         }
@@ -168,15 +212,33 @@ impl Player {
                 Output::Mrcp { connection: ConnectionId(id), message } => {
                     format!("<{id} {}", self::message(&message.write()))
                 }
-                Output::Listen { generation, listen, .. } => format!("! listen {generation} {}", listening(&listen)),
+                Output::Listen { generation, listen, waveform, media_type, .. } => {
+                    let waveform = waveform.map(|sound| format!(" waveform={}", sound.len())).unwrap_or_default();
+                    let media_type = media_type.map(|media_type| format!(" record={media_type}")).unwrap_or_default();
+                    format!("! listen {generation} {}{waveform}{media_type}", listening(&listen))
+                }
                 Output::StartInputTimers { generation, .. } => format!("! start-input-timers {generation}"),
                 Output::Unlisten { generation, .. } => format!("! unlisten {generation}"),
-                Output::Fetch { fetch, wanted, .. } => format!("! fetch {fetch} {}", wanted.uri),
+                Output::Fetch { fetch, wanted, .. } => {
+                    self.fetches.push(wanted.uri.clone());
+                    format!("! fetch {fetch} {}", fetching(&wanted))
+                }
                 Output::CancelFetch { fetch } => format!("! cancel-fetch {fetch}"),
             };
             self.line(&text);
         }
     }
+}
+
+fn fetching(wanted: &Fetch) -> String {
+    let kind = match wanted.kind {
+        FetchKind::Grammar => "grammar",
+        FetchKind::Waveform => "waveform",
+    };
+    let timeout = wanted.timeout_ms.map(|ms| format!(" timeout={ms}")).unwrap_or_default();
+    let cache = wanted.cache_control.as_ref().map(|cache| format!(" cache={cache}")).unwrap_or_default();
+    let cookies: String = wanted.cookies.iter().map(|cookie| format!(" cookie={cookie}")).collect();
+    format!("{kind} {}{timeout}{cache}{cookies}", wanted.uri)
 }
 
 fn connection(text: &str) -> (ConnectionId, &str) {
@@ -252,7 +314,8 @@ fn listening(listen: &Listen) -> String {
     if let Some(hotword) = listen.hotword {
         differs("hotword", format!("{}-{}", hotword.min_ms, hotword.max_ms), "");
     }
-    if listen.goal == Goal::Answer {
+    differs("speech", listen.speech.to_string(), "true");
+    if listen.goal == Goal::Answer && listen.speech {
         let labels: Vec<&str> =
             Label::ALL.iter().filter(|label| listen.accepts.contains(**label)).map(|label| label.as_str()).collect();
         if labels.len() != 10 {
@@ -265,6 +328,9 @@ fn listening(listen: &Listen) -> String {
     differs("no-input", ms(listen.no_input_timeout_ms), "5000");
     differs("recognition", ms(listen.recognition_timeout_ms), &recognition.to_string());
     differs("complete", ms(listen.speech_complete_timeout_ms), "none");
+    differs("incomplete", ms(listen.speech_incomplete_timeout_ms), "none");
+    differs("early-no-match", listen.early_no_match.to_string(), "false");
+    differs("too-early", listen.too_early.to_string(), "false");
     differs("timers", listen.start_input_timers.to_string(), "true");
     text
 }

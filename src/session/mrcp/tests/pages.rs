@@ -253,7 +253,9 @@ fn grammars_that_can_not_be_used() {
 0.000 > RECOGNIZE 1   | builtin:speech/digits
 0.000 < 1 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no builtin builtin:speech/digits: there are builtin:speech/answer, builtin:speech/beep, builtin:speech/voicemail, builtin:speech/boolean"
 0.000 > RECOGNIZE 2   | http://127.0.0.1:1/g.grxml
-0.000 < 2 407 COMPLETE   Completion-Cause: 009 uri-failure   Completion-Reason: "http://127.0.0.1:1/g.grxml is not fetched: builtin: and session: grammars are served"   Failed-URI: http://127.0.0.1:1/g.grxml   Failed-URI-Cause: not-supported
+0.000 ! fetch 1 grammar http://127.0.0.1:1/g.grxml timeout=5000
+0.000 # failed 1 unreachable
+0.000 < 2 407 COMPLETE   Completion-Cause: 009 uri-failure   Completion-Reason: "it says unreachable"   Failed-URI: http://127.0.0.1:1/g.grxml   Failed-URI-Cause: unreachable
 0.000 > RECOGNIZE 3   | session:foo
 0.000 < 3 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:foo was defined in this session"   Failed-URI: session:foo   Failed-URI-Cause: not-found
 0.000 > RECOGNIZE 4   Content-Type: application/srgs+xml   Content-ID: a   | <grammar root="x"><rule id="r">human</rule></grammar>
@@ -343,7 +345,7 @@ fn parameters_are_set_and_told() {
     check(
         r#"
 0.000 > GET-PARAMS 1
-0.000 < 1 200 COMPLETE   Accept: application/nlsml+xml   Confidence-Threshold: 0.5   Sensitivity-Level: 0.5   Speed-Vs-Accuracy: 0.5   N-Best-List-Length: 1   No-Input-Timeout: 5000   Recognition-Timeout: 10000   Speech-Complete-Timeout: 0   Save-Waveform: false
+0.000 < 1 200 COMPLETE   Accept: application/nlsml+xml   Fetch-Timeout: 5000   Confidence-Threshold: 0.5   Sensitivity-Level: 0.5   Speed-Vs-Accuracy: 0.5   N-Best-List-Length: 1   No-Input-Timeout: 5000   Recognition-Timeout: 10000   Speech-Complete-Timeout: 0   Speech-Incomplete-Timeout: 0   DTMF-Interdigit-Timeout: 5000   DTMF-Term-Timeout: 10000   DTMF-Term-Char:    Save-Waveform: false   Media-Type: audio/wav   DTMF-Buffer-Time: 10000
 0.000 > SET-PARAMS 2   No-Input-Timeout: 7000   Confidence-Threshold: 0.40   Sensitivity-Level: .531   Speech-Complete-Timeout: 900   Vendor-Specific-Parameters: a=b;com.example.c="d e"   DTMF-Term-Char: #
 0.000 < 2 200 COMPLETE
 0.000 > GET-PARAMS 3   Confidence-Threshold:   DTMF-Term-Char:   Vendor-Specific-Parameters: com.example.c;x   Logging-Tag:
@@ -368,7 +370,7 @@ fn parameters_are_set_and_told() {
 1.000 * 3 decided human 0.9
 1.000 < RECOGNITION-COMPLETE 9 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "told"   Content-Type: application/json   | {"value":"false","label":"human","confidence":0.9,"grammar":"builtin:speech/boolean"}
 2.000 > GET-PARAMS 10
-2.000 < 10 200 COMPLETE   Accept: application/nlsml+xml   Confidence-Threshold: 0.40   Sensitivity-Level: .531   Speed-Vs-Accuracy: 0.5   N-Best-List-Length: 1   No-Input-Timeout: 7000   Recognition-Timeout: 20000   Speech-Complete-Timeout: 900   DTMF-Term-Char: #   Save-Waveform: false   Vendor-Specific-Parameters: a=b;com.example.c="d e";result-format=json
+2.000 < 10 200 COMPLETE   Accept: application/nlsml+xml   Fetch-Timeout: 5000   Confidence-Threshold: 0.40   Sensitivity-Level: .531   Speed-Vs-Accuracy: 0.5   N-Best-List-Length: 1   No-Input-Timeout: 7000   Recognition-Timeout: 20000   Speech-Complete-Timeout: 900   Speech-Incomplete-Timeout: 0   DTMF-Interdigit-Timeout: 5000   DTMF-Term-Timeout: 10000   DTMF-Term-Char: #   Save-Waveform: false   Media-Type: audio/wav   DTMF-Buffer-Time: 10000   Vendor-Specific-Parameters: a=b;com.example.c="d e";result-format=json
 "#,
     );
 }
@@ -389,8 +391,8 @@ fn headers_that_can_not_be_taken() {
 0.000 < 5 403 COMPLETE   Voice-Gender:    Start-Input-Timers:
 0.000 > RECOGNIZE 6   Confidence-Threshold: 50   | builtin:speech/answer
 0.000 < 6 404 COMPLETE   Completion-Cause: 006 recognizer-error   Confidence-Threshold: 50
-0.000 > RECOGNIZE 7   Input-Waveform-URI: http://x/y.wav   | builtin:speech/answer
-0.000 < 7 403 COMPLETE   Completion-Cause: 006 recognizer-error   Input-Waveform-URI: http://x/y.wav
+0.000 > RECOGNIZE 7   Input-Waveform-URI: ftp://x/y.wav   | builtin:speech/answer
+0.000 < 7 407 COMPLETE   Completion-Cause: 009 uri-failure   Completion-Reason: "ftp://x/y.wav is not fetched: http, https and file are"   Failed-URI: ftp://x/y.wav   Failed-URI-Cause: not-supported
 0.000 > RECOGNIZE 8   Ver-Buffer-Utterance: true   | builtin:speech/answer
 0.000 < 8 409 COMPLETE   Completion-Cause: 006 recognizer-error   Ver-Buffer-Utterance: true
 0.000 > RECOGNIZE 9   Vendor-Specific-Parameters: result-format=emma   | builtin:speech/answer
@@ -400,7 +402,7 @@ fn headers_that_can_not_be_taken() {
 0.000 > RECOGNIZE 11   N-Best-List-Length: 0   | builtin:speech/answer
 0.000 < 11 404 COMPLETE   Completion-Cause: 006 recognizer-error   N-Best-List-Length: 0
 0.000 > RECOGNIZE 12   X-Unknown: 1   Voice-Gender: male   Ver-Buffer-Utterance: false   Enroll-Utterance: false   Logging-Tag: t   | builtin:speech/answer
-0.000 < 12 200 IN-PROGRESS
+0.000 < 12 201 IN-PROGRESS
 0.000 ! listen 1 answer
 0.000 > GET-PARAMS 13   No-Input-Timeout:
 0.000 < 13 200 COMPLETE   No-Input-Timeout: 5000
@@ -413,9 +415,9 @@ fn methods_that_are_not_served_and_requests_out_of_order() {
     check(
         r#"
 0.000 > INTERPRET 1   Interpret-Text: human
-0.000 < 1 401 COMPLETE
+0.000 < 1 406 COMPLETE   Completion-Reason: "no Content-Type"
 0.000 > GET-RESULT 2
-0.000 < 2 401 COMPLETE
+0.000 < 2 402 COMPLETE
 0.000 > START-PHRASE-ENROLLMENT 3
 0.000 < 3 401 COMPLETE
 0.000 > SPEAK 4
@@ -436,7 +438,7 @@ fn save_waveform_gets_an_empty_uri() {
         r#"
 0.000 > RECOGNIZE 1   Save-Waveform: true   | builtin:speech/boolean
 0.000 < 1 200 IN-PROGRESS
-0.000 ! listen 1 answer accepts=human,machine,screening,ivr
+0.000 ! listen 1 answer accepts=human,machine,screening,ivr record=audio/wav
 1.000 * 1 started dtmf
 1.000 < START-OF-INPUT 1 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-1
 2.000 * 1 decided human 0.9
