@@ -212,18 +212,6 @@ impl Session {
         }
     }
 
-    /// Takes the answer to an [`Output::Fetch`].
-    pub fn handle_fetched(
-        &mut self,
-        _now: Instant,
-        channel: &ChannelIdentifier,
-        fetch: u64,
-        outcome: Result<Document, FetchError>,
-    ) {
-        // No request leads to a fetch yet.
-        drop((channel, fetch, outcome));
-    }
-
     /// The channel's sound can't be listened to: its recognition ends with 006 recognizer-error.
     pub fn handle_media_failure(&mut self, now: Instant, channel: &ChannelIdentifier) {
         if let Some(channel) = self.channels.get_mut(channel) {
