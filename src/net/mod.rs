@@ -5,12 +5,14 @@ mod calls;
 mod config;
 mod driver;
 mod fetch;
+mod http;
 mod local;
 mod mrcp;
 mod outbox;
 mod registry;
 mod sip;
 mod tcp;
+mod waveforms;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,0 +1,56 @@
+//! `[http]`: where HTTP is spoken.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// `[http]`: the listener that serves recordings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// `ADDRESS:PORT`; port 0: a free one is chosen. Empty: HTTP is not spoken, and recordings are not kept.
+    pub listen: String,
+    /// Connections at once; further ones are closed at once.
+    pub max_connections: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { listen: String::new(), max_connections: 256 }
+    }
+}
+
+impl HttpConfig {
+    pub(in crate::net) fn address(&self) -> Option<SocketAddr> {
+        self.listen.parse().ok()
+    }
+
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        if !self.listen.is_empty() && self.address().is_none() {
+            return Err(("listen", format!("{:?} is not ADDRESS:PORT", self.listen)));
+        }
+        if self.max_connections == 0 {
+            return Err(("max_connections", "0 is too small, at least 1 is needed".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked() {
+        let with = |listen: &str| HttpConfig { listen: listen.to_owned(), ..HttpConfig::default() }.validate();
+        assert_eq!(with(""), Ok(()));
+        assert_eq!(with("[::1]:8080"), Ok(()));
+        for wrong in ["8080", "localhost:8080", "http://127.0.0.1:8080", "127.0.0.1"] {
+            assert_eq!(with(wrong).unwrap_err().0, "listen", "{wrong}");
+        }
+    }
+}
