@@ -32,8 +32,9 @@ impl Server {
         let sip = running.sip().iter().flat_map(SipAddress::sockets).collect::<Vec<_>>();
         let spoken = sip.iter().map(|(transport, address)| format!("sip {transport} {address}, ")).collect::<String>();
         let sip = sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>().join(",");
+        let http = running.http().map(|address| format!(", http {address}")).unwrap_or_default();
         let (mrcp, backend) = (running.mrcp(), running.engine.backend());
-        tracing::info!(sip, %mrcp, %backend, "answerd is ready: {spoken}mrcp tcp {mrcp}");
+        tracing::info!(sip, %mrcp, %backend, "answerd is ready: {spoken}mrcp tcp {mrcp}{http}");
         Ok(running)
     }
 }
@@ -49,6 +50,12 @@ impl Running {
     #[must_use]
     pub fn mrcp(&self) -> SocketAddr {
         self.net.mrcp()
+    }
+
+    /// The bound HTTP listener, if there is one.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.net.http()
     }
 
     /// Calls that are taken now.

@@ -28,6 +28,10 @@ pub struct Config {
     pub call: net::CallConfig,
     /// What may be fetched, and from where.
     pub fetch: net::FetchConfig,
+    /// Where HTTP is spoken.
+    pub http: net::HttpConfig,
+    /// Where recordings are kept, and how long.
+    pub waveforms: net::WaveformsConfig,
     /// Where sound arrives.
     pub rtp: engine::RtpConfig,
     /// The threads that listen, and how many calls they take.
@@ -123,6 +127,8 @@ impl Config {
             mrcp: self.mrcp.clone(),
             call: self.call.clone(),
             fetch: self.fetch.clone(),
+            http: self.http.clone(),
+            waveforms: self.waveforms.clone(),
             session: Arc::new(self.recognizer.clone()),
             endpoint: self.sip.endpoint(self.call.retry_after_s),
             media_address: self.rtp.address,
@@ -139,6 +145,8 @@ impl Config {
         self.mrcp.validate().map_err(in_section("mrcp"))?;
         self.call.validate().map_err(in_section("call"))?;
         self.fetch.validate().map_err(in_section("fetch"))?;
+        self.http.validate().map_err(in_section("http"))?;
+        self.waveforms.validate().map_err(in_section("waveforms"))?;
         self.rtp.validate().map_err(in_section("rtp"))?;
         self.engine.validate().map_err(in_section("engine"))?;
         self.detect.validate().map_err(in_section("detect"))?;

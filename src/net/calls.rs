@@ -16,6 +16,7 @@ use crate::net::Config;
 use crate::net::driver::{self, Change, Input, Parts, Phase, Stopped};
 use crate::net::fetch::Fetcher;
 use crate::net::registry::Registry;
+use crate::net::waveforms::{CallWaveforms, Waveforms};
 use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
 use crate::session::sip::{CallId, EndReason, Peer};
 use crate::session::{self, Session};
@@ -50,13 +51,28 @@ pub(super) struct Calls {
     mrcp_port: u16,
     retry_after_s: u32,
     connection_timeout: Duration,
-    fetcher: Fetcher,
+    outside: Outside,
     phase: watch::Receiver<Phase>,
     calls: HashMap<CallId, Call>,
     drivers: JoinSet<Stopped>,
     by_task: HashMap<Id, CallId>,
     /// Number of the next session in `o=`.
     next_session: u64,
+}
+
+/// Where documents come from and recordings go.
+#[derive(Debug, Clone)]
+pub(super) struct Outside {
+    pub(super) fetcher: Fetcher,
+    /// `None`: recordings are not kept.
+    pub(super) waveforms: Option<Waveforms>,
+}
+
+impl Outside {
+    /// The recordings of a call whose client reaches the server at `address`.
+    pub(super) fn waveforms(&self, address: IpAddr) -> CallWaveforms {
+        self.waveforms.as_ref().map_or_else(CallWaveforms::none, |waveforms| waveforms.call(address))
+    }
 }
 
 /// A call as the SIP task sees it.
@@ -82,7 +98,7 @@ impl Calls {
         config: &Config,
         engine: Arc<Engine>,
         registry: Registry,
-        fetcher: Fetcher,
+        outside: Outside,
         mrcp_port: u16,
         phase: watch::Receiver<Phase>,
     ) -> Self {
@@ -95,7 +111,7 @@ impl Calls {
             mrcp_port,
             retry_after_s: config.call.retry_after_s,
             connection_timeout: Duration::from_millis(config.call.connection_timeout_ms),
-            fetcher,
+            outside,
             phase,
             calls: HashMap::new(),
             drivers: JoinSet::new(),
@@ -174,7 +190,8 @@ impl Calls {
             ended: ended.clone(),
             phase: self.phase.clone(),
             connection_timeout: self.connection_timeout,
-            fetcher: self.fetcher.clone(),
+            fetcher: self.outside.fetcher.clone(),
+            waveforms: self.outside.waveforms(peer.local.ip()),
         };
         let span = tracing::info_span!("call", call_id);
         let task = self.drivers.spawn(driver::run(parts).instrument(span));

@@ -15,6 +15,7 @@ use crate::media;
 use crate::net::fetch::{Fetched, Fetcher, Fetches};
 use crate::net::mrcp::Connection;
 use crate::net::registry::Registered;
+use crate::net::waveforms::CallWaveforms;
 use crate::session::{ConnectionId, Output, Session};
 use crate::wire::mrcp::{
     ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, Method, Request, RequestId, RequestState,
@@ -70,6 +71,7 @@ pub(super) struct Parts {
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) connection_timeout: Duration,
     pub(super) fetcher: Fetcher,
+    pub(super) waveforms: CallWaveforms,
 }
 
 /// Why a driver stopped.
@@ -103,6 +105,9 @@ struct Driver {
     /// The same of those that are listening: what a panic leaves to be answered.
     listening: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
     fetches: Fetches,
+    waveforms: CallWaveforms,
+    /// The listenings that are recorded, and in which form.
+    recordings: HashMap<ChannelIdentifier, (u64, Option<String>)>,
     /// When the call was last without a connection.
     unconnected_since: Option<Instant>,
     drain_at: Option<Instant>,
@@ -171,6 +176,8 @@ impl Driver {
             asked: HashMap::new(),
             listening: HashMap::new(),
             fetches: Fetches::new(parts.fetcher),
+            waveforms: parts.waveforms,
+            recordings: HashMap::new(),
             unconnected_since: Some(Instant::now()),
             drain_at: None,
             told_at: None,
@@ -254,7 +261,12 @@ impl Driver {
             while let Some(output) = self.session.poll_output() {
                 match output {
                     Output::Mrcp { connection, message } => messages.push((connection, message.write())),
-                    Output::Listen { channel, generation, listen, .. } => {
+                    Output::Listen { channel, generation, mut listen, media_type, .. } => {
+                        // What can't be kept needn't be recorded.
+                        listen.record &= self.waveforms.can_keep();
+                        if listen.record {
+                            self.recordings.insert(channel.clone(), (generation, media_type));
+                        }
                         if let Some(&asked) = self.asked.get(&channel) {
                             self.listening.insert(channel.clone(), asked);
                         }
@@ -346,8 +358,9 @@ impl Driver {
                 }
                 self.session.handle_detect(now, &channel, generation, event);
             }
-            // No listening records yet.
-            StreamEvent::Recorded { .. } => {}
+            StreamEvent::Recorded { listener, generation, samples } => {
+                self.recorded(now, (stream, listener), generation, &samples);
+            }
             StreamEvent::Failed => {
                 for channel in &self.channels {
                     if channel.listens.is_some_and(|(of, _)| of == stream) {
@@ -355,6 +368,16 @@ impl Driver {
                     }
                 }
             }
+        }
+    }
+
+    /// Keeps what a listening recorded, and tells where it is.
+    fn recorded(&mut self, now: Instant, listens: (usize, ListenerId), generation: u64, samples: &[i16]) {
+        let Some(channel) = self.channels.iter().find(|channel| channel.listens == Some(listens)) else { return };
+        let channel = channel.identifier.clone();
+        if let Some((_, media_type)) = self.recordings.remove(&channel).filter(|(wanted, _)| *wanted == generation) {
+            let waveform = self.waveforms.keep(media_type.as_deref(), samples);
+            self.session.handle_recorded(now, &channel, generation, waveform);
         }
     }
 
@@ -452,6 +475,7 @@ mod tests {
             phase,
             connection_timeout: Duration::from_secs(60),
             fetcher: Fetcher::new(&FetchConfig::default()).unwrap(),
+            waveforms: CallWaveforms::none(),
         });
         let request =
             Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");

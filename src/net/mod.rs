@@ -19,18 +19,22 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::Engine;
-use crate::net::calls::Calls;
+use crate::net::calls::{Calls, Outside};
 pub use crate::net::config::{CallConfig, CodecOrder, MrcpConfig, SipConfig, validate_listeners};
 use crate::net::driver::Phase;
 pub use crate::net::fetch::FetchConfig;
 use crate::net::fetch::Fetcher;
+pub use crate::net::http::HttpConfig;
 use crate::net::registry::Registry;
 use crate::net::sip::{Shell, Sockets};
+use crate::net::waveforms::Waveforms;
+pub use crate::net::waveforms::WaveformsConfig;
 use crate::session::{self, offer_answer};
 
 /// What the shell is started with.
@@ -44,6 +48,10 @@ pub struct Config {
     pub call: CallConfig,
     /// What may be fetched, and from where.
     pub fetch: FetchConfig,
+    /// Where HTTP is spoken.
+    pub http: HttpConfig,
+    /// Where recordings are kept.
+    pub waveforms: WaveformsConfig,
     /// SIP's timers and limits.
     pub endpoint: session::sip::Config,
     /// The address that media sockets are bound to, all addresses or one.
@@ -88,6 +96,7 @@ impl SipAddress {
 pub struct Running {
     sip: Vec<SipAddress>,
     mrcp: SocketAddr,
+    http: Option<SocketAddr>,
     drain_timeout: Duration,
     phase: watch::Sender<Phase>,
     drain: CancellationToken,
@@ -100,7 +109,7 @@ pub struct Running {
 /// Binds all listeners, then serves.
 ///
 /// # Errors
-/// A listener that can't be bound, or a file that `[fetch]` names and that can't be read.
+/// A listener that can't be bound, or a file or directory of the settings that can't be used.
 pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let fetcher =
         Fetcher::new(&config.fetch).map_err(|error| io::Error::new(error.kind(), format!("fetch: {error}")))?;
@@ -117,12 +126,26 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let listener = tcp::listen(wanted).map_err(named)?;
     let mrcp = listener.local_addr()?;
 
+    let (http, waveforms) = match config.http.address() {
+        Some(wanted) => {
+            let named = |error: io::Error| io::Error::new(error.kind(), format!("http {wanted}: {error}"));
+            let listener = tcp::listen(wanted).map_err(named)?;
+            let address = listener.local_addr()?;
+            let named = |error: io::Error| io::Error::new(error.kind(), format!("waveforms: {error}"));
+            let (waveforms, keeping) =
+                Waveforms::open(&config.waveforms, address, config.call.advertised()).map_err(named)?;
+            (Some((listener, address, keeping)), Some(waveforms))
+        }
+        None => (None, None),
+    };
+
     let closing = CancellationToken::new();
     let drain = CancellationToken::new();
     let (phase, phases) = watch::channel(Phase::Serving);
     let registry = Registry::default();
     let connections = mrcp::serve(listener, config.mrcp.clone(), registry.clone(), closing.clone());
-    let calls = Calls::new(&config, engine, registry, fetcher, mrcp.port(), phases);
+    let calls =
+        Calls::new(&config, engine, registry, Outside { fetcher, waveforms: waveforms.clone() }, mrcp.port(), phases);
     // Where no address is advertised, each client is told the one that it reaches.
     let advertised = config.call.advertised();
     let addresses = advertised.iter().flat_map(|ip| sip.iter().map(|it| SocketAddr::new(*ip, it.address.port())));
@@ -131,9 +154,16 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     endpoint.set_capabilities(offer_answer::capabilities(&config.call.offer_answer(), address));
     let shell = Shell::new(endpoint, calls, listeners, &config.sip, &closing);
     let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
+    let http = http.map(|(listener, address, keeping)| {
+        let router = waveforms.iter().map(Waveforms::router).fold(Router::new(), Router::merge);
+        tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
+        tokio::spawn(http::serve(listener, config.http.clone(), router, closing.clone()));
+        address
+    });
     Ok(Running {
         sip,
         mrcp,
+        http,
         drain_timeout: Duration::from_millis(config.call.drain_timeout_ms),
         phase,
         drain,
@@ -157,6 +187,12 @@ impl Running {
     #[must_use]
     pub fn mrcp(&self) -> SocketAddr {
         self.mrcp
+    }
+
+    /// The bound HTTP listener, if there is one.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// Takes no new calls, lets recognitions finish until the configured limit, completes the rest with 006

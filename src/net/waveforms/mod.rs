@@ -39,6 +39,8 @@ struct Inner {
     config: WaveformsConfig,
     /// Where HTTP is spoken.
     http: SocketAddr,
+    /// The address that all clients are told, if it is one.
+    advertised: Option<IpAddr>,
     shelf: Mutex<Shelf>,
     /// To the task that writes and removes files, if there is a directory.
     files: Option<mpsc::UnboundedSender<File>>,
@@ -60,6 +62,7 @@ impl Waveforms {
     pub(super) fn open(
         config: &WaveformsConfig,
         http: SocketAddr,
+        advertised: Option<IpAddr>,
     ) -> io::Result<(Self, impl Future<Output = ()> + Send + 'static)> {
         let directory = (!config.directory.as_os_str().is_empty()).then(|| config.directory.clone());
         if let Some(directory) = &directory {
@@ -70,17 +73,18 @@ impl Waveforms {
         let shelf = Mutex::new(Shelf::new(Duration::from_secs(config.lifetime_s), config.max_bytes));
         let (files, work) = mpsc::unbounded_channel();
         let files = directory.is_some().then_some(files);
-        let waveforms = Self(Arc::new(Inner { config: config.clone(), http, shelf, files }));
+        let waveforms = Self(Arc::new(Inner { config: config.clone(), http, advertised, shelf, files }));
         let keeping = keep(waveforms.clone(), work, directory);
         Ok((waveforms, keeping))
     }
 
     /// The recordings of a call whose client reaches the server at `address`.
     pub(super) fn call(&self, address: IpAddr) -> CallWaveforms {
-        let Inner { config, http, .. } = &*self.0;
+        let Inner { config, http, advertised, .. } = &*self.0;
         let base = match config.base_url.trim_end_matches('/') {
             "" => {
-                let ip = if http.ip().is_unspecified() { address } else { http.ip() };
+                let bound = (!http.ip().is_unspecified()).then(|| http.ip());
+                let ip = advertised.or(bound).unwrap_or(address);
                 format!("http://{}", SocketAddr::new(ip, http.port()))
             }
             base => base.to_owned(),

@@ -11,7 +11,7 @@ use crate::net::http::{self, HttpConfig};
 /// A listener with recordings; it and the task that keeps them end with the token.
 async fn start(config: WaveformsConfig) -> (Waveforms, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (waveforms, keeping) = Waveforms::open(&config, listener.local_addr().unwrap()).unwrap();
+    let (waveforms, keeping) = Waveforms::open(&config, listener.local_addr().unwrap(), None).unwrap();
     let closing = CancellationToken::new();
     tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
     tokio::spawn(http::serve(listener, HttpConfig::default(), waveforms.router(), closing.clone()));
@@ -78,21 +78,23 @@ async fn a_recording_lasts_as_long_as_its_call_and_some_time() {
 
 #[test]
 fn uris_say_what_clients_reach() {
-    let open = |base_url: &str, http: &str| {
+    let open = |base_url: &str, http: &str, advertised: Option<&str>| {
+        let advertised = advertised.map(|address| address.parse().unwrap());
         let config = WaveformsConfig { base_url: base_url.to_owned(), ..WaveformsConfig::default() };
-        let (waveforms, _keeping) = Waveforms::open(&config, http.parse().unwrap()).unwrap();
+        let (waveforms, _keeping) = Waveforms::open(&config, http.parse().unwrap(), advertised).unwrap();
         let uri = waveforms.call("2001:db8::1".parse().unwrap()).keep(None, &[0]).uri;
         uri.split_once("/waveforms/").unwrap().0.to_owned()
     };
-    assert_eq!(open("", "192.0.2.1:80"), "http://192.0.2.1:80");
-    assert_eq!(open("", "[::]:8080"), "http://[2001:db8::1]:8080");
-    assert_eq!(open("https://a.example.com/b/", "192.0.2.1:80"), "https://a.example.com/b");
+    assert_eq!(open("", "192.0.2.1:80", None), "http://192.0.2.1:80");
+    assert_eq!(open("", "[::]:8080", None), "http://[2001:db8::1]:8080");
+    assert_eq!(open("", "0.0.0.0:80", Some("203.0.113.7")), "http://203.0.113.7:80");
+    assert_eq!(open("https://a.example.com/b/", "192.0.2.1:80", Some("203.0.113.7")), "https://a.example.com/b");
 }
 
 #[test]
 fn what_is_too_long_or_has_nowhere_to_go_has_no_uri() {
     let config = WaveformsConfig { max_recording_bytes: 1_000, ..WaveformsConfig::default() };
-    let (waveforms, _keeping) = Waveforms::open(&config, "127.0.0.1:80".parse().unwrap()).unwrap();
+    let (waveforms, _keeping) = Waveforms::open(&config, "127.0.0.1:80".parse().unwrap(), None).unwrap();
     let mut call = waveforms.call("127.0.0.1".parse().unwrap());
     assert_eq!(call.keep(None, &[0; 479]), Waveform { uri: String::new(), bytes: 0, ms: 59 });
     assert_eq!(call.keep(None, &[0; 478]).bytes, 1_000);
