@@ -1,7 +1,8 @@
-//! RTP packets (RFC 3550) and telephone-events (RFC 4733).
+//! RTP packets (RFC 3550), their protected form (RFC 3711), and telephone-events (RFC 4733).
 
 pub mod packet;
 pub mod rtcp;
+pub mod srtp;
 pub mod telephone_event;
 
 pub use packet::{Packet, PacketError, Sender};

@@ -1,15 +1,17 @@
-//! Attributes, RFC 8866 section 6, RFC 4145 sections 4 and 5, RFC 6787 sections 4.2 and 4.4.
+//! Attributes, RFC 8866 section 6, RFC 4145 sections 4 and 5, RFC 6787 sections 4.2 and 4.4; those of security beside.
 
 use std::fmt;
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag_no_case, take_while1};
 use nom::character::complete::{char, digit1, space0, space1, u8 as number_u8, u32 as number_u32};
-use nom::combinator::{all_consuming, map, opt, rest, value, verify};
+use nom::combinator::{all_consuming, map, map_opt, opt, rest, value, verify};
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 use webrtc_sdp::SdpType;
 use webrtc_sdp::attribute_type::{SdpAttribute, SdpAttributeSetup, parse_attribute};
+
+use crate::wire::sdp::security::{Crypto, Fingerprint};
 
 /// An `a=` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub enum Attribute {
     Cmid(String),
     /// `mid:1`
     Mid(String),
+    /// `crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...`
+    Crypto(Crypto),
+    /// `fingerprint:sha-256 4A:AD:...`
+    Fingerprint(Fingerprint),
     /// Any other, and those above whose value is none of theirs; as it stands.
     Other {
         /// Before the colon.
@@ -153,6 +159,8 @@ impl fmt::Display for Attribute {
             Self::Channel(identifier) => write!(f, "channel:{identifier}"),
             Self::Cmid(tag) => write!(f, "cmid:{tag}"),
             Self::Mid(tag) => write!(f, "mid:{tag}"),
+            Self::Crypto(crypto) => write!(f, "crypto:{crypto}"),
+            Self::Fingerprint(fingerprint) => write!(f, "fingerprint:{fingerprint}"),
             Self::Other { name, value: None } => f.write_str(name),
             Self::Other { name, value: Some(value) } => write!(f, "{name}:{value}"),
         }
@@ -218,6 +226,8 @@ fn attribute(input: &str) -> IResult<&str, Attribute> {
         map(preceded(tag_no_case("channel:"), channel), |identifier| Attribute::Channel(identifier.to_owned())),
         map(preceded(tag_no_case("cmid:"), token), |tag: &str| Attribute::Cmid(tag.to_owned())),
         map(preceded(tag_no_case("mid:"), token), |tag: &str| Attribute::Mid(tag.to_owned())),
+        map(preceded(tag_no_case("crypto:"), map_opt(rest, Crypto::parse)), Attribute::Crypto),
+        map(preceded(tag_no_case("fingerprint:"), map_opt(rest, Fingerprint::parse)), Attribute::Fingerprint),
         map(direction, Attribute::Direction),
     ))
     .parse(input)

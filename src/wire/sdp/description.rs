@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::wire::sdp::attribute::{Attribute, ConnectionReuse, Direction, Fmtp, RtpMap, Setup};
+use crate::wire::sdp::security::{Crypto, Fingerprint};
 
 /// A whole description: one offer or one answer. Its version is always 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +162,8 @@ pub const TCP_MRCPV2: &str = "TCP/MRCPv2";
 pub const TCP_TLS_MRCPV2: &str = "TCP/TLS/MRCPv2";
 /// The protocol of RTP under the audio/video profile.
 pub const RTP_AVP: &str = "RTP/AVP";
+/// The protocol of SRTP, RFC 3711 section 12.
+pub const RTP_SAVP: &str = "RTP/SAVP";
 
 impl MediaDescription {
     /// A section with nothing but its `m=` line.
@@ -275,6 +278,14 @@ impl MediaDescription {
             _ => None,
         })
     }
+
+    /// The `a=crypto` lines, best first.
+    pub fn cryptos(&self) -> impl Iterator<Item = &Crypto> {
+        self.attributes.iter().filter_map(|attribute| match attribute {
+            Attribute::Crypto(crypto) => Some(crypto),
+            _ => None,
+        })
+    }
 }
 
 impl SessionDescription {
@@ -288,6 +299,21 @@ impl SessionDescription {
     #[must_use]
     pub fn direction_of(&self, media: &MediaDescription) -> Direction {
         media.direction().or_else(|| direction(&self.attributes)).unwrap_or(Direction::SendRecv)
+    }
+
+    /// The certificates that a section's connection may be made with: its own `a=fingerprint` lines, or the session's
+    /// (RFC 8122 section 5).
+    #[must_use]
+    pub fn fingerprints_of(&self, media: &MediaDescription) -> Vec<Fingerprint> {
+        let of = |attributes: &[Attribute]| -> Vec<Fingerprint> {
+            let fingerprint = |attribute: &Attribute| match attribute {
+                Attribute::Fingerprint(fingerprint) => Some(fingerprint.clone()),
+                _ => None,
+            };
+            attributes.iter().filter_map(fingerprint).collect()
+        };
+        let own = of(&media.attributes);
+        if own.is_empty() { of(&self.attributes) } else { own }
     }
 
     /// The description as octets, with CRLF.

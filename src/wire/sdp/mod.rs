@@ -6,7 +6,9 @@
 pub mod attribute;
 pub mod description;
 pub mod parse;
+pub mod security;
 
 pub use attribute::{Attribute, ConnectionReuse, Direction, Fmtp, RtpMap, Setup};
 pub use description::{Address, Connection, MediaDescription, MediaKind, Origin, SessionDescription};
 pub use parse::{ParseError, parse};
+pub use security::{Crypto, Fingerprint, InlineKey};
