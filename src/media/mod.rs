@@ -1,4 +1,4 @@
-//! Datagrams to frames: source validation, jitter buffer, telephone-events.
+//! Datagrams to frames: SRTP, source validation, jitter buffer, telephone-events.
 //!
 //! There is no playout delay: a detector does not mind jitter, only order, place and loss. So a packet that is the next
 //! one goes on at once, a packet that overtook others waits for them a little, and what did not come is told as
@@ -11,6 +11,7 @@ mod peer;
 mod receiver;
 mod report;
 mod source;
+mod srtp;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,9 @@ use crate::media::keys::Keys;
 use crate::media::peer::{Peer, PeerPolicy};
 use crate::media::report::{Jitter, Stats};
 use crate::media::source::{Source, Verdict};
+use crate::media::srtp::{Inbound, Refused};
 use crate::wire::rtp::rtcp::{self, ControlPacket};
+use crate::wire::rtp::srtp;
 use crate::wire::rtp::{Datagram, Packet, TelephoneEvent};
 
 /// How streams are received.
@@ -46,6 +48,8 @@ pub struct Formats {
     pub sound: Vec<(u8, Codec)>,
     /// Payload type of telephone-events.
     pub telephone_event: Option<u8>,
+    /// What the sender protects its packets with; `None`: nothing, it is plain RTP.
+    pub srtp: Option<srtp::Parameters>,
 }
 
 /// What came out of a stream.
@@ -95,6 +99,7 @@ const COMFORT_NOISE: u8 = 13;
 pub struct Receiver {
     config: Config,
     formats: Formats,
+    srtp: Srtp,
     peer: Peer,
     source: Source,
     /// Packets of a sender that is not believed yet.
@@ -113,6 +118,25 @@ pub struct Receiver {
     /// Delayed packets are coming all at once; what of them has been told as missing is left out.
     catching_up: bool,
     samples: Vec<i16>,
+}
+
+/// Whether datagrams are protected.
+#[derive(Debug)]
+enum Srtp {
+    Off,
+    On(Box<Inbound>),
+    /// The keys are none: nothing can be authentic.
+    Unusable,
+}
+
+impl Srtp {
+    fn new(parameters: Option<srtp::Parameters>) -> Self {
+        match parameters.map(Inbound::new) {
+            None => Self::Off,
+            Some(Some(inbound)) => Self::On(Box::new(inbound)),
+            Some(None) => Self::Unusable,
+        }
+    }
 }
 
 /// The end of the last sound.
@@ -156,6 +180,7 @@ impl Receiver {
             catching_up: false,
             samples: Vec::new(),
             config,
+            srtp: Srtp::new(formats.srtp.clone()),
             formats,
         }
     }
@@ -164,6 +189,10 @@ impl Receiver {
     pub fn configure(&mut self, formats: Formats) {
         self.peer.describe(formats.remote);
         self.decoders.retain(|(number, decoder)| formats.sound.contains(&(*number, decoder.codec())));
+        match (&mut self.srtp, &formats.srtp) {
+            (Srtp::On(inbound), Some(parameters)) => inbound.rekey(parameters.clone()),
+            (_, parameters) => self.srtp = Srtp::new(parameters.clone()),
+        }
         self.formats = formats;
     }
 
@@ -188,8 +217,26 @@ impl Receiver {
         self.stats
     }
 
-    /// Takes a datagram that arrived at `now`.
+    /// Takes a datagram that arrived at `now`. Under SRTP, what is not authentic is counted and has no other effect.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        match std::mem::replace(&mut self.srtp, Srtp::Off) {
+            Srtp::Off => self.handle_plain(now, from, datagram),
+            Srtp::On(mut inbound) => {
+                match inbound.open(datagram) {
+                    Ok(plain) => self.handle_plain(now, from, plain),
+                    Err(Refused::Unauthentic) => self.stats.unauthentic += 1,
+                    Err(Refused::Replayed) => self.stats.replayed += 1,
+                }
+                self.srtp = Srtp::On(inbound);
+            }
+            Srtp::Unusable => {
+                self.stats.unauthentic += 1;
+                self.srtp = Srtp::Unusable;
+            }
+        }
+    }
+
+    fn handle_plain(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         match Datagram::parse(datagram) {
             Ok(Datagram::Rtp(packet)) => self.handle_packet(now, from, &packet),
             Ok(Datagram::Rtcp(control)) => {

@@ -19,6 +19,10 @@ pub struct Stats {
     pub rejected: u64,
     /// Datagrams that are no RTP, and packets of a payload type that was not negotiated.
     pub foreign: u64,
+    /// Datagrams that SRTP did not authenticate: other keys, forgeries, or no SRTP at all.
+    pub unauthentic: u64,
+    /// SRTP packets that came before: replays, or duplicates of the network.
+    pub replayed: u64,
     /// Payloads that their codec refused.
     pub undecodable: u64,
     /// Interarrival jitter in milliseconds, as RFC 3550 section A.8 smooths it.

@@ -30,6 +30,7 @@ fn formats() -> Formats {
         remote: Some(peer()),
         sound: vec![(0, Codec::Pcmu), (8, Codec::Pcma), (L16, Codec::L16Narrow), (97, Codec::L16Wide)],
         telephone_event: Some(EVENTS),
+        srtp: None,
     }
 }
 
@@ -635,4 +636,39 @@ proptest! {
         prop_assert!(told + (packets.len() as u64 + 1) * 3300 >= wall, "{told} samples in {ms} ms");
         prop_assert!(told <= wall + sound + 4000, "{told} samples in {ms} ms");
     }
+}
+
+#[test]
+fn sound_under_srtp_is_heard_and_forgeries_are_counted() {
+    use crate::wire::rtp::srtp::{Bare, Cryptor, MasterKey, Parameters, Suite};
+
+    let suite = Suite::AesCm128HmacSha1_80;
+    let key = MasterKey::new((0..30).collect());
+    let keys = vec![(key.clone(), Vec::new())];
+    let srtp = Some(Parameters { suite, keys, bare: Bare::default() });
+    let mut receiver = Receiver::new(Config::default(), Formats { srtp, ..formats() });
+    let cryptor = Cryptor::new(suite, Bare::default(), &key, Vec::new()).unwrap();
+    let mut sender = Sender::new(7, 65_534, 0);
+    let (now, mut heard) = (Instant::now(), 0);
+    let elsewhere = "192.0.2.66:6000".parse().unwrap();
+    for n in 0..4 {
+        let mut packet = Vec::new();
+        let roc = u32::from(sender.sequence_number < 60_000);
+        sender.write(0, false, &[0x55; 160], 160, &mut packet);
+        // Plain packets of a stranger come first: they latch no address.
+        receiver.handle_datagram(now, elsewhere, &packet);
+        cryptor.protect(roc, &mut packet).unwrap();
+        receiver.handle_datagram(now, peer(), &packet);
+        receiver.handle_datagram(now, elsewhere, &packet);
+        receiver.poll(now, &mut |frame| heard += usize::from(matches!(frame, Heard::Frame(Frame::Sound(_)))));
+        assert_eq!(heard, n + 1);
+    }
+    let stats = receiver.stats();
+    assert_eq!((stats.received, stats.unauthentic, stats.replayed, stats.rejected), (4, 4, 4, 0));
+    let mut bye = vec![0x81, 203, 0, 1, 0, 0, 0, 7];
+    receiver.handle_datagram(now, peer(), &bye);
+    assert_eq!(receiver.stats().unauthentic, 5);
+    cryptor.protect_control(1, &mut bye).unwrap();
+    receiver.handle_datagram(now, peer(), &bye);
+    assert_eq!(receiver.stats().unauthentic, 5);
 }
