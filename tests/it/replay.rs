@@ -177,8 +177,12 @@ impl Replay {
         let local = Local {
             address: "127.0.0.1".parse().unwrap(),
             mrcp_port: MRCP_PORT,
+            mrcp_tls_port: 0,
+            fingerprint: None,
+            random_key: answerd::wire::rtp::srtp::MasterKey::new(vec![7; 46]),
             session_id: 1,
             existing_connection: !self.connections.is_empty(),
+            existing_tls_connection: false,
         };
         let number = self.by_call_id.len();
         let given: Vec<_> = plan

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::session::offer_answer::{
-    Agreed, AgreedSection, Config, Local, Plan, Section, Sound, TELEPHONE_EVENT, available,
+    Agreed, AgreedSection, Config, Local, Plan, Section, Sound, SrtpPolicy, TELEPHONE_EVENT, available,
 };
 use crate::wire::mrcp::{ChannelIdentifier, Resource};
-use crate::wire::sdp::description::{RTP_AVP, TCP_MRCPV2};
+use crate::wire::rtp::srtp::MasterKey;
+use crate::wire::sdp::description::{RTP_AVP, RTP_SAVP, TCP_MRCPV2, TCP_TLS_MRCPV2};
 use crate::wire::sdp::{
     Address, Attribute, Connection, ConnectionReuse, Fmtp, MediaDescription, MediaKind, Origin, RtpMap,
     SessionDescription, Setup,
@@ -34,7 +35,9 @@ impl Plan {
                     let given = ports.iter().find(|(at, _)| *at == section).map(|(_, port)| *port);
                     match audio.previous.as_ref().map(|(port, _)| *port).or(given) {
                         Some(port) => {
-                            (audio_answer(offered, &audio.sound, port), AgreedSection::Audio(port, audio.sound.clone()))
+                            let key = self.own_key(section, &audio.sound, local);
+                            let answered = audio_answer(offered, &audio.sound, port, key.as_ref());
+                            (answered, AgreedSection::Audio(port, audio.sound.clone(), key))
                         }
                         None => (declined_answer(offered), AgreedSection::None),
                     }
@@ -72,32 +75,47 @@ impl Plan {
         Agreed { answer: describe(version), session_id, version, sections }
     }
 
+    /// The key of our own where sound is encrypted: the one from before while the client's line is the same.
+    fn own_key(&self, section: usize, sound: &Sound, local: &Local) -> Option<MasterKey> {
+        let crypto = sound.crypto.as_ref()?;
+        match self.previous.as_ref().and_then(|agreed| agreed.sections.get(section)) {
+            Some(AgreedSection::Audio(_, before, Some(key))) if before.crypto.as_ref() == Some(crypto) => {
+                Some(key.clone())
+            }
+            _ => Some(crypto.own_key(&local.random_key)),
+        }
+    }
+
     fn control_answer(
         &self,
         offered: &MediaDescription,
         channel: &ChannelIdentifier,
         local: &Local,
     ) -> MediaDescription {
+        let secure = offered.protocol.eq_ignore_ascii_case(TCP_TLS_MRCPV2);
+        let port = if secure { local.mrcp_tls_port } else { local.mrcp_port };
+        let existing = if secure { local.existing_tls_connection } else { local.existing_connection };
         let mut answer =
-            MediaDescription::new(MediaKind::Application, local.mrcp_port, &offered.protocol, offered.formats.clone());
+            MediaDescription::new(MediaKind::Application, port, &offered.protocol, offered.formats.clone());
         answer.attributes.push(Attribute::Setup(Setup::Passive));
         let reuse = match offered.connection_reuse() {
-            Some(ConnectionReuse::Existing) if self.share_connections && local.existing_connection => {
-                Some(ConnectionReuse::Existing)
-            }
+            Some(ConnectionReuse::Existing) if self.share_connections && existing => Some(ConnectionReuse::Existing),
             Some(_) => Some(ConnectionReuse::New),
             // A later offer that does not speak of the connection leaves it as it is (RFC 6787 section 4.3).
             None if self.previous.is_some() => None,
             None => Some(ConnectionReuse::New),
         };
         answer.attributes.extend(reuse.map(Attribute::Connection));
+        if secure {
+            answer.attributes.extend(local.fingerprint.clone().map(Attribute::Fingerprint));
+        }
         answer.attributes.push(Attribute::Channel(channel.to_string()));
         answer.attributes.extend(offered.cmids().map(|tag| Attribute::Cmid(tag.to_owned())));
         answer
     }
 }
 
-fn audio_answer(offered: &MediaDescription, sound: &Sound, port: u16) -> MediaDescription {
+fn audio_answer(offered: &MediaDescription, sound: &Sound, port: u16, key: Option<&MasterKey>) -> MediaDescription {
     let Sound { codec, payload_type, telephone_event, ptime_ms, direction, .. } = sound;
     let event = telephone_event.and_then(|event| offered.rtpmap(event));
     let formats = std::iter::once(*payload_type).chain(*telephone_event).map(|format| format.to_string()).collect();
@@ -112,6 +130,9 @@ fn audio_answer(offered: &MediaDescription, sound: &Sound, port: u16) -> MediaDe
         answer.attributes.push(Attribute::RtpMap(event.clone()));
         let keys = Fmtp { payload_type: event.payload_type, parameters: "0-15".to_owned() };
         answer.attributes.push(Attribute::Fmtp(keys));
+    }
+    if let (Some(crypto), Some(key)) = (&sound.crypto, key) {
+        answer.attributes.push(Attribute::Crypto(crypto.answer(key)));
     }
     answer.attributes.push(Attribute::Direction(*direction));
     answer.attributes.extend(ptime_ms.map(Attribute::Ptime));
@@ -131,9 +152,9 @@ fn declined_answer(offered: &MediaDescription) -> MediaDescription {
 #[must_use]
 pub fn capabilities(config: &Config, address: IpAddr) -> SessionDescription {
     let resource = Attribute::Resource(Resource::SpeechRecog.as_str().to_owned());
-    let control = MediaDescription {
-        attributes: vec![resource],
-        ..MediaDescription::new(MediaKind::Application, 0, TCP_MRCPV2, vec!["1".to_owned()])
+    let control = |protocol| MediaDescription {
+        attributes: vec![resource.clone()],
+        ..MediaDescription::new(MediaKind::Application, 0, protocol, vec!["1".to_owned()])
     };
     let dynamic = (96u8..).filter(|number| *number != EVENT_PAYLOAD_TYPE);
     let maps: Vec<RtpMap> = available(config)
@@ -151,11 +172,15 @@ pub fn capabilities(config: &Config, address: IpAddr) -> SessionDescription {
             channels: None,
         }])
         .collect();
-    let formats = maps.iter().map(|map| map.payload_type.to_string()).collect();
-    let audio = MediaDescription {
-        attributes: maps.into_iter().map(Attribute::RtpMap).collect(),
-        ..MediaDescription::new(MediaKind::Audio, 0, RTP_AVP, formats)
+    let formats: Vec<String> = maps.iter().map(|map| map.payload_type.to_string()).collect();
+    let audio = |protocol| MediaDescription {
+        attributes: maps.iter().cloned().map(Attribute::RtpMap).collect(),
+        ..MediaDescription::new(MediaKind::Audio, 0, protocol, formats.clone())
     };
+    let transports = [(config.control.has_tls(), TCP_TLS_MRCPV2), (config.control.has_tcp(), TCP_MRCPV2)];
+    let profiles = [(config.srtp != SrtpPolicy::Off, RTP_SAVP), (config.srtp != SrtpPolicy::Required, RTP_AVP)];
+    let controls = transports.into_iter().filter(|(had, _)| *had).map(|(_, protocol)| control(protocol));
+    let audios = profiles.into_iter().filter(|(had, _)| *had).map(|(_, protocol)| audio(protocol));
     SessionDescription {
         origin: Origin {
             username: "answerd".to_owned(),
@@ -168,7 +193,7 @@ pub fn capabilities(config: &Config, address: IpAddr) -> SessionDescription {
         times: vec!["0 0".to_owned()],
         attributes: Vec::new(),
         other: Vec::new(),
-        media: vec![control, audio],
+        media: controls.chain(audios).collect(),
     }
 }
 

@@ -1,10 +1,11 @@
-//! The answer to an offer: RFC 3264 over RFC 6787 sections 4.2 to 4.4 and RFC 4145.
+//! The answer to an offer: RFC 3264 over RFC 6787 sections 4.2 to 4.4, RFC 4145, RFC 4568 and RFC 8122.
 //!
 //! [`negotiate`] looks at an offer and makes a [`Plan`]: which control channels and which sound it wants. The caller
 //! finds channel identifiers and RTP ports for them, and [`Plan::answer`] writes the answer and what was agreed, which
 //! a later offer of the same session is held against by [`renegotiate`].
 
 mod answer;
+mod crypto;
 #[cfg(test)]
 mod tests;
 
@@ -12,11 +13,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 pub use answer::capabilities;
+pub use crypto::Crypto;
 
 use crate::audio::codec::Codec;
 use crate::wire::mrcp::{ChannelIdentifier, Resource};
-use crate::wire::sdp::description::{RTP_AVP, TCP_MRCPV2};
-use crate::wire::sdp::{Direction, MediaDescription, MediaKind, RtpMap, SessionDescription, Setup};
+use crate::wire::rtp::srtp::MasterKey;
+use crate::wire::sdp::description::{RTP_AVP, RTP_SAVP, TCP_MRCPV2, TCP_TLS_MRCPV2};
+use crate::wire::sdp::{Direction, Fingerprint, MediaDescription, MediaKind, RtpMap, SessionDescription, Setup};
 
 /// What is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +30,58 @@ pub struct Config {
     pub codec_order: CodecOrder,
     /// Whether a client that offers to share its connection may do so. If not, each session gets one of its own.
     pub share_connections: bool,
+    /// Which transports control channels have.
+    pub control: ControlTransports,
+    /// Whether sound is encrypted.
+    pub srtp: SrtpPolicy,
+    /// Whether the keys in an offer are taken: they are no secret where the offer came over SIP without TLS.
+    pub take_keys: bool,
 }
 
 impl Default for Config {
     /// All codecs in the offer's order, as RFC 3264 section 6.1 recommends; connections shared, as the clients expect.
     fn default() -> Self {
-        Self { codecs: Codec::ALL.to_vec(), codec_order: CodecOrder::Offer, share_connections: true }
+        Self {
+            codecs: Codec::ALL.to_vec(),
+            codec_order: CodecOrder::Offer,
+            share_connections: true,
+            control: ControlTransports::Tcp,
+            srtp: SrtpPolicy::Optional,
+            take_keys: true,
+        }
     }
+}
+
+/// Which transports control channels have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlTransports {
+    /// TCP alone.
+    Tcp,
+    /// TCP and TLS, as the client likes.
+    Both,
+    /// TLS alone.
+    Tls,
+}
+
+impl ControlTransports {
+    const fn has_tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::Both)
+    }
+
+    const fn has_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::Both)
+    }
+}
+
+/// Whether sound is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SrtpPolicy {
+    /// Never: RTP/AVP alone.
+    Off,
+    /// As the client likes.
+    Optional,
+    /// Always: RTP/SAVP alone.
+    Required,
 }
 
 /// Whose order of codecs decides which of the common ones is used.
@@ -79,6 +127,8 @@ pub struct Sound {
     pub ptime_ms: Option<u32>,
     /// Seen from answerd: `recvonly`, or `inactive` when nothing will come (hold).
     pub direction: Direction,
+    /// How it is encrypted; `None`: it is not.
+    pub crypto: Option<Crypto>,
 }
 
 /// A control channel that is accepted.
@@ -90,6 +140,8 @@ pub struct Control {
     pub audio: Option<usize>,
     /// The channel it was before this offer; `None` for a new one.
     pub previous: Option<ChannelIdentifier>,
+    /// Over TLS: the fingerprints of which the client's certificate must have one; with none, it needs no certificate.
+    pub tls: Option<Vec<Fingerprint>>,
 }
 
 /// A stream of sound that is accepted.
@@ -150,16 +202,24 @@ pub struct Plan {
 }
 
 /// What the caller knows and the offer does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
     /// The address the client is told: of RTP and of the MRCP listener.
     pub address: IpAddr,
-    /// The port of the MRCP listener.
+    /// The port of the MRCP listener; 0 if there is none.
     pub mrcp_port: u16,
+    /// The port of the MRCP listener over TLS; 0 if there is none.
+    pub mrcp_tls_port: u16,
+    /// The fingerprint of the certificate shown there.
+    pub fingerprint: Option<Fingerprint>,
+    /// Random octets for a key of our own, new for each answer; as many as the longest key and salt have.
+    pub random_key: MasterKey,
     /// The number of the session in `o=`. A later answer keeps that of the first.
     pub session_id: u64,
     /// Whether a connection from this client stands that it can share.
     pub existing_connection: bool,
+    /// The same of a connection over TLS.
+    pub existing_tls_connection: bool,
 }
 
 /// What offer and answer have agreed on.
@@ -175,7 +235,8 @@ pub struct Agreed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum AgreedSection {
     Control(ChannelIdentifier),
-    Audio(u16, Sound),
+    /// Port, sound, and the key of our own where it is encrypted.
+    Audio(u16, Sound, Option<MasterKey>),
     None,
 }
 
@@ -202,21 +263,21 @@ fn plan(offer: &SessionDescription, config: &Config, previous: Option<&Agreed>) 
     for (section, media) in offer.media.iter().enumerate() {
         sections.push(match media.kind {
             _ if media.port == 0 => Section::Declined(declined(MEDIA_TYPE, "the client set its port to 0")),
-            MediaKind::Application if media.is_control() => match declined_control(media, recognizer) {
-                Some(why) => Section::Declined(why),
-                None => {
+            MediaKind::Application if media.is_control() => match control_tls(offer, media, recognizer, config) {
+                Err(why) => Section::Declined(why),
+                Ok(tls) => {
                     recognizer = true;
                     let previous = match before(section) {
                         Some(AgreedSection::Control(channel)) => Some(channel.clone()),
                         _ => None,
                     };
-                    Section::Control(Control { section, audio: None, previous })
+                    Section::Control(Control { section, audio: None, previous, tls })
                 }
             },
             MediaKind::Audio => match sound(offer, media, config) {
                 Ok(sound) => {
                     let previous = match before(section) {
-                        Some(AgreedSection::Audio(port, before)) => Some((*port, before.clone())),
+                        Some(AgreedSection::Audio(port, before, _)) => Some((*port, before.clone())),
                         _ => None,
                     };
                     Section::Audio(Audio { section, sound, previous })
@@ -242,38 +303,68 @@ fn plan(offer: &SessionDescription, config: &Config, previous: Option<&Agreed>) 
     }
 }
 
-/// Why a control channel is declined; `None` if it is accepted.
-fn declined_control(media: &MediaDescription, has_recognizer: bool) -> Option<Declined> {
-    if !media.protocol.eq_ignore_ascii_case(TCP_MRCPV2) {
-        let text = format!("control channels over {} are not served, only {TCP_MRCPV2}", printable(&media.protocol));
-        return Some(declined(TRANSPORT, text));
+/// What a control channel that is accepted has to do with TLS, as [`Control::tls`] tells it, or why it is declined.
+fn control_tls(
+    offer: &SessionDescription,
+    media: &MediaDescription,
+    has_recognizer: bool,
+    config: &Config,
+) -> Result<Option<Vec<Fingerprint>>, Declined> {
+    let secure = media.protocol.eq_ignore_ascii_case(TCP_TLS_MRCPV2);
+    if secure && !config.control.has_tls() || !secure && !config.control.has_tcp() {
+        let served = if secure { TCP_MRCPV2 } else { TCP_TLS_MRCPV2 };
+        let text = format!("control channels over {} are not served, only {served}", printable(&media.protocol));
+        return Err(declined(TRANSPORT, text));
     }
     match media.setup() {
         None | Some(Setup::Active | Setup::ActPass) => {}
         Some(setup) => {
             let text = format!("setup:{} would have the server open the connection", setup.as_str());
-            return Some(declined(TRANSPORT, text));
+            return Err(declined(TRANSPORT, text));
         }
     }
     // A section of a channel that stands may name the channel instead of the resource.
     let named = media.channel().and_then(|channel| channel.split_once('@')).map(|(_, resource)| resource);
     match media.resource().or(named) {
-        None => Some(declined(MEDIA_TYPE, "a control channel without a=resource")),
+        None => return Err(declined(MEDIA_TYPE, "a control channel without a=resource")),
         Some(name) if Resource::from_name(name) != Some(Resource::SpeechRecog) => {
-            Some(declined(MEDIA_TYPE, format!("resource {} is not available, speechrecog is", printable(name))))
+            let text = format!("resource {} is not available, speechrecog is", printable(name));
+            return Err(declined(MEDIA_TYPE, text));
         }
         // RFC 6787 section 4.2: it is not possible to allocate more than one resource of each type.
-        Some(_) if has_recognizer => Some(declined(MEDIA_TYPE, "a session has one resource of each type")),
-        Some(_) => None,
+        Some(_) if has_recognizer => return Err(declined(MEDIA_TYPE, "a session has one resource of each type")),
+        Some(_) => {}
     }
+    if !secure {
+        return Ok(None);
+    }
+    let fingerprints = offer.fingerprints_of(media);
+    if !fingerprints.is_empty() && !fingerprints.iter().any(Fingerprint::is_known) {
+        return Err(declined(TRANSPORT, "no fingerprint has a known hash function: sha-256 is one"));
+    }
+    Ok(Some(fingerprints))
 }
 
 /// How an audio section would flow, or why it cannot.
 fn sound(offer: &SessionDescription, media: &MediaDescription, config: &Config) -> Result<Sound, Declined> {
-    if !["RTP/AVP", "RTP/AVPF"].iter().any(|known| media.protocol.eq_ignore_ascii_case(known)) {
-        let text = format!("audio over {} is not served, only {RTP_AVP}", printable(&media.protocol));
-        return Err(declined(TRANSPORT, text));
-    }
+    let is = |protocols: [&str; 2]| protocols.iter().any(|known| media.protocol.eq_ignore_ascii_case(known));
+    let served = match (is([RTP_AVP, "RTP/AVPF"]), is([RTP_SAVP, "RTP/SAVPF"]), config.srtp) {
+        (true, _, SrtpPolicy::Off | SrtpPolicy::Optional) => Ok(false),
+        (_, true, SrtpPolicy::Optional | SrtpPolicy::Required) => Ok(true),
+        (_, _, SrtpPolicy::Off) => Err(RTP_AVP.to_owned()),
+        (_, _, SrtpPolicy::Optional) => Err(format!("{RTP_AVP} and {RTP_SAVP}")),
+        (_, _, SrtpPolicy::Required) => Err(RTP_SAVP.to_owned()),
+    };
+    let secure = served.map_err(|served| {
+        declined(TRANSPORT, format!("audio over {} is not served, only {served}", printable(&media.protocol)))
+    })?;
+    let crypto = if !secure {
+        None
+    } else if config.take_keys {
+        Some(Crypto::choose(media, config.srtp).map_err(|why| declined(TRANSPORT, why))?)
+    } else {
+        return Err(declined(TRANSPORT, "keys of SRTP are taken from SIP over TLS only"));
+    };
     let (codec, payload_type) = choose_codec(media, config).ok_or_else(|| {
         let offered: Vec<_> = media.formats.iter().map(|format| format_name(media, format)).collect();
         let taken: Vec<_> = available(config).map(|codec| codec.to_string()).collect();
@@ -297,6 +388,7 @@ fn sound(offer: &SessionDescription, media: &MediaDescription, config: &Config) 
         telephone_event: telephone_event(media, codec),
         ptime_ms: media.ptime().map(|ms| ms.clamp(*PTIME_MS.start(), *PTIME_MS.end())),
         direction,
+        crypto,
     })
 }
 
@@ -359,14 +451,21 @@ fn associate(offer: &SessionDescription, sections: &mut [Section]) {
     let of_mid = |tag: &str| {
         audio.iter().copied().find(|section| offer.media.get(*section).and_then(MediaDescription::mid) == Some(tag))
     };
+    // Sections that only say otherwise how the same sound may come: at one port, or plain in one and encrypted in the
+    // other. The first one that can be served is taken.
+    let port = |section: usize| offer.media.get(section).map(|media| media.port);
+    let encrypted: Vec<bool> = audio.iter().map(|section| is_encrypted(sections, *section)).collect();
+    let alternatives = match audio[..] {
+        [only] => Some(only),
+        [first, ref others @ ..] if others.iter().all(|other| port(*other) == port(first)) => Some(first),
+        [first, _] if encrypted.first() != encrypted.last() => Some(first),
+        _ => None,
+    };
     let mut used = Vec::new();
     for (media, planned) in offer.media.iter().zip(sections.iter_mut()) {
         if let Section::Control(control) = planned {
             // RFC 6787 section 4.4 asks for cmid and mid; where there is one sound only, it is meant without them too.
-            control.audio = media.cmids().find_map(of_mid).or(match audio[..] {
-                [only] => Some(only),
-                _ => None,
-            });
+            control.audio = media.cmids().find_map(of_mid).or(alternatives);
             used.extend(control.audio);
         }
     }
@@ -375,6 +474,10 @@ fn associate(offer: &SessionDescription, sections: &mut [Section]) {
             *planned = Section::Declined(declined(MEDIA_TYPE, "no control channel works on this audio"));
         }
     }
+}
+
+fn is_encrypted(sections: &[Section], section: usize) -> bool {
+    matches!(sections.get(section), Some(Section::Audio(audio)) if audio.sound.crypto.is_some())
 }
 
 impl Plan {
@@ -411,7 +514,7 @@ impl Plan {
     /// The RTP ports that were there before this offer and are no more.
     pub fn removed_ports(&self) -> impl Iterator<Item = u16> + '_ {
         self.removed().filter_map(|section| match section {
-            AgreedSection::Audio(port, _) => Some(*port),
+            AgreedSection::Audio(port, ..) => Some(*port),
             _ => None,
         })
     }

@@ -11,7 +11,16 @@ const UMC_SYNTH: &str = include_str!("../../../tests/data/sdp/umc-offer-synth.sd
 const UMC_RECORDER: &str = include_str!("../../../tests/data/sdp/umc-offer-recorder.sdp");
 
 fn local() -> Local {
-    Local { address: "192.0.2.9".parse().unwrap(), mrcp_port: 1544, session_id: 77, existing_connection: true }
+    Local {
+        address: "192.0.2.9".parse().unwrap(),
+        mrcp_port: 1544,
+        mrcp_tls_port: 1545,
+        fingerprint: Some(Fingerprint { hash: "sha-256".to_owned(), octets: vec![0xAB, 0xCD] }),
+        random_key: MasterKey::new((0..46).collect()),
+        session_id: 77,
+        existing_connection: true,
+        existing_tls_connection: false,
+    }
 }
 
 fn offer(media: &str) -> SessionDescription {
@@ -77,7 +86,10 @@ a=mid:1
 #[test]
 fn the_plan_tells_where_the_sound_comes_from_and_what_it_is() {
     let plan = negotiate(&parse(ASRCLIENT.as_bytes()).unwrap(), &Config::default()).unwrap();
-    assert_eq!(plan.controls().collect::<Vec<_>>(), [&Control { section: 0, audio: Some(1), previous: None }]);
+    assert_eq!(
+        plan.controls().collect::<Vec<_>>(),
+        [&Control { section: 0, audio: Some(1), previous: None, tls: None }]
+    );
     let sound = Sound {
         remote: Some("127.0.0.1:4000".parse().unwrap()),
         codec: Codec::Pcmu,
@@ -85,6 +97,7 @@ fn the_plan_tells_where_the_sound_comes_from_and_what_it_is() {
         telephone_event: Some(101),
         ptime_ms: Some(20),
         direction: Direction::RecvOnly,
+        crypto: None,
     };
     assert_eq!(plan.audio().collect::<Vec<_>>(), [&Audio { section: 1, sound, previous: None }]);
 }
@@ -264,9 +277,10 @@ fn what_is_refused_and_why() {
             "488 (305 no common codec: offered 9 18 SP?EEX/16000, taken PCMU PCMA L16/8000 L16/16000)"
         }
     );
+    assert_eq!(refused(&format!("{control}m=audio 4000 RTP/SAVP 0\n")), "488 (302 RTP/SAVP without a=crypto)");
     assert_eq!(
-        refused(&format!("{control}m=audio 4000 RTP/SAVP 0\n")),
-        "488 (302 audio over RTP/SAVP is not served, only RTP/AVP)"
+        refused(&format!("{control}m=audio 4000 UDP/TLS/RTP/SAVP 0\n")),
+        "488 (302 audio over UDP/TLS/RTP/SAVP is not served, only RTP/AVP and RTP/SAVP)"
     );
     assert_eq!(
         refused("m=audio 4000 RTP/AVP 0\n"),
@@ -427,9 +441,131 @@ fn sections_that_a_later_offer_leaves_out_are_removed() {
 #[test]
 fn capabilities_name_the_resource_and_the_codecs() {
     let told = page(&capabilities(&Config::default(), "192.0.2.9".parse().unwrap()));
-    assert!(told.starts_with("m=application 0 TCP/MRCPv2 1\na=resource:speechrecog\nm=audio 0 RTP/AVP 0 8 98 99"));
+    assert!(told.starts_with("m=application 0 TCP/MRCPv2 1\na=resource:speechrecog\nm=audio 0 RTP/SAVP 0 8 98 99"));
+    let config = Config { control: ControlTransports::Both, srtp: SrtpPolicy::Off, ..Config::default() };
+    let both = page(&capabilities(&config, "192.0.2.9".parse().unwrap()));
+    assert!(both.contains("TCP/TLS/MRCPv2") && both.contains("TCP/MRCPv2") && !both.contains("SAVP"), "{both}");
     assert!(told.contains("a=rtpmap:98 L16/8000\n") && told.contains("a=rtpmap:101 telephone-event/8000\n"));
     assert!(parse(&capabilities(&Config::default(), "::1".parse().unwrap()).write()).is_ok());
+}
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
+
+/// An offer of a control channel and of these sections of audio, under a policy.
+fn with_audio(audio: &str, srtp: SrtpPolicy) -> Result<Plan, Refusal> {
+    let control = "m=application 9 TCP/MRCPv2 1\na=resource:speechrecog\n";
+    negotiate(&offer(&format!("{control}{audio}")), &Config { srtp, ..Config::default() })
+}
+
+#[test]
+fn encrypted_sound_is_answered_with_a_key_of_our_own() {
+    check(&format!(
+        "m=application 9 TCP/MRCPv2 1
+         a=resource:speechrecog
+         m=audio 4000 RTP/SAVPF 0
+         a=crypto:1 F8_128_HMAC_SHA1_80 inline:{KEY}
+         a=crypto:7 AES_CM_128_HMAC_SHA1_32 inline:{}|2^20|1:4
+         =>
+         m=application 1544 TCP/MRCPv2 1
+         a=setup:passive
+         a=connection:new
+         a=channel:A1@speechrecog
+         m=audio 5000 RTP/SAVPF 0
+         a=rtpmap:0 PCMU/8000
+         a=crypto:7 AES_CM_128_HMAC_SHA1_32 inline:{KEY}
+         a=recvonly
+         ",
+        "A".repeat(40)
+    ));
+}
+
+#[test]
+fn the_policy_of_encryption_is_kept() {
+    let plain = "m=audio 4000 RTP/AVP 0\n";
+    let secure = format!("m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\n");
+    let told = |audio: &str, srtp| with_audio(audio, srtp).map(drop).map_err(|why| why.to_string());
+    assert!(told(plain, SrtpPolicy::Optional).is_ok() && told(&secure, SrtpPolicy::Optional).is_ok());
+    assert_eq!(
+        told(plain, SrtpPolicy::Required).unwrap_err(),
+        "488 (302 audio over RTP/AVP is not served, only RTP/SAVP)"
+    );
+    assert_eq!(
+        told(&secure, SrtpPolicy::Off).unwrap_err(),
+        "488 (302 audio over RTP/SAVP is not served, only RTP/AVP)"
+    );
+    let config = Config { take_keys: false, ..Config::default() };
+    let control = "m=application 9 TCP/MRCPv2 1\na=resource:speechrecog\n";
+    let why = negotiate(&offer(&format!("{control}{secure}")), &config).unwrap_err();
+    assert_eq!(why.to_string(), "488 (302 keys of SRTP are taken from SIP over TLS only)");
+}
+
+#[test]
+fn of_alternatives_the_first_that_can_be_served_is_taken() {
+    let plain = |port: u16| format!("m=audio {port} RTP/AVP 0\n");
+    let secure = |port: u16| format!("m=audio {port} RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\n");
+    let unknown = |port: u16| format!("m=audio {port} RTP/SAVP 0\na=crypto:1 F8_128_HMAC_SHA1_80 inline:{KEY}\n");
+    let ports = |audio: &str, srtp| {
+        let agreed = answer(&with_audio(audio, srtp).unwrap(), "A1", 5000);
+        agreed.answer.media.iter().skip(1).map(|media| media.port).collect::<Vec<_>>()
+    };
+    for (audio, srtp, wanted) in [
+        (secure(4000) + &plain(4000), SrtpPolicy::Optional, [5000, 0]),
+        (secure(4000) + &plain(4002), SrtpPolicy::Optional, [5000, 0]),
+        (plain(4000) + &secure(4002), SrtpPolicy::Optional, [5000, 0]),
+        (plain(4000) + &secure(4002), SrtpPolicy::Required, [0, 5000]),
+        (secure(4000) + &plain(4000), SrtpPolicy::Off, [0, 5000]),
+        (unknown(4000) + &plain(4000), SrtpPolicy::Optional, [0, 5000]),
+    ] {
+        assert_eq!(ports(&audio, srtp), wanted, "{audio} {srtp:?}");
+    }
+    // Two sounds of one kind are two sounds: which is meant must be said.
+    assert!(with_audio(&(plain(4000) + &plain(4002)), SrtpPolicy::Optional).is_err());
+}
+
+#[test]
+fn a_refreshed_session_keeps_its_keys_and_a_new_key_is_a_change() {
+    let offer_of = |key: &str| {
+        let audio = format!("m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\n");
+        offer(&format!("m=application 9 TCP/MRCPv2 1\na=resource:speechrecog\n{audio}"))
+    };
+    let agreed = first(&offer_of(KEY), &Config::default());
+    let other = Local { random_key: MasterKey::new(vec![0xFF; 46]), ..local() };
+    let plan = renegotiate(&offer_of(KEY), &Config::default(), &agreed).unwrap();
+    assert!(!plan.audio().next().unwrap().is_changed());
+    assert!(page(&plan.answer(&other, &[], &[]).answer).contains(KEY));
+    let plan = renegotiate(&offer_of(&"A".repeat(40)), &Config::default(), &agreed).unwrap();
+    assert!(plan.audio().next().unwrap().is_changed());
+    assert!(page(&plan.answer(&other, &[], &[]).answer).contains(&"/".repeat(40)));
+}
+
+#[test]
+fn a_control_channel_over_tls_is_answered_with_its_port_and_fingerprint() {
+    let section = "m=application 9 TCP/TLS/MRCPv2 1\na=setup:active\na=connection:existing\na=resource:speechrecog\n";
+    let audio = "m=audio 4000 RTP/AVP 0\n";
+    let told = |media: &str, control| negotiate(&offer(media), &Config { control, ..Config::default() });
+    for control in [ControlTransports::Tls, ControlTransports::Both] {
+        let plan = told(&format!("{section}{audio}"), control).unwrap();
+        assert_eq!(plan.controls().next().unwrap().tls, Some(Vec::new()));
+        // The connection that stands is not one over TLS.
+        let wanted = "m=application 1545 TCP/TLS/MRCPv2 1\na=setup:passive\na=connection:new\n\
+            a=fingerprint:sha-256 AB:CD\na=channel:A1@speechrecog\n";
+        assert!(page(&answer(&plan, "A1", 5000).answer).starts_with(wanted));
+    }
+    let print = "a=fingerprint:SHA-256 01:02\n";
+    let plan = told(&format!("{section}{print}{audio}"), ControlTransports::Tls).unwrap();
+    let fingerprint = Fingerprint { hash: "sha-256".to_owned(), octets: vec![1, 2] };
+    assert_eq!(plan.controls().next().unwrap().tls, Some(vec![fingerprint]));
+    let why = told(&format!("{section}a=fingerprint:md2 01:02\n{audio}"), ControlTransports::Tls).unwrap_err();
+    assert!(why.text.contains("fingerprint"), "{why}");
+    let plain = section.replace("TCP/TLS", "TCP");
+    let why = told(&format!("{plain}{audio}"), ControlTransports::Tls).unwrap_err();
+    assert_eq!(why.to_string(), "488 (302 control channels over TCP/MRCPv2 are not served, only TCP/TLS/MRCPv2)");
+    // Offered both ways, the first is taken.
+    let plan = told(&format!("{section}{plain}{audio}"), ControlTransports::Both).unwrap();
+    assert_eq!(
+        answer(&plan, "A1", 5000).answer.media.iter().map(|media| media.port).collect::<Vec<_>>(),
+        [1545, 0, 5000]
+    );
 }
 
 proptest::proptest! {

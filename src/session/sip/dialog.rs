@@ -49,6 +49,10 @@ impl Dialog {
         let headers = &request.headers;
         let from = headers.from()?.ok_or_else(|| SyntaxError::new(0, "From"))?;
         let to = headers.get(&HeaderName::TO).unwrap_or_default();
+        let (remote_target, route_set) = (contact(headers)?, headers.record_routes()?);
+        // RFC 3261 section 12.1.1: our Contact is a sips URI if one of these is.
+        let hop = route_set.first().map(|route| &route.uri).or(remote_target.as_ref());
+        let secure = [Some(&request.uri), hop].into_iter().flatten().any(is_secure);
         Ok(Self {
             local: format!("{to};tag={local_tag}"),
             remote: headers.get(&HeaderName::FROM).unwrap_or_default().to_owned(),
@@ -60,9 +64,9 @@ impl Dialog {
             remote_uri: from.uri,
             local_seq: 0,
             remote_seq: seq,
-            remote_target: contact(headers)?,
-            route_set: headers.record_routes()?,
-            secure: request.uri.as_sip().is_some_and(|uri| uri.secure),
+            remote_target,
+            route_set,
+            secure,
             peer,
             sent_by_port,
         })
@@ -137,6 +141,9 @@ impl Dialog {
         let told = if self.remote_target.is_some() || !self.route_set.is_empty() { uri.as_sip() } else { None };
         let Some(told) = told else { return self.peer };
         let transport = match told.params.get("transport") {
+            // Whoever came over TLS is not answered in clear, whatever its Contact says. Where a proxy before us ends TLS,
+            // a sips Contact is the proxy's to reach.
+            _ if told.secure || self.peer.transport == Transport::Tls => self.peer.transport,
             Some(word) if word.eq_ignore_ascii_case("tcp") => Transport::Tcp,
             Some(word) if word.eq_ignore_ascii_case("udp") => Transport::Udp,
             _ => self.peer.transport,
@@ -154,6 +161,10 @@ impl Dialog {
 
 fn is_loose(route: &Address) -> bool {
     route.uri.as_sip().is_some_and(|uri| uri.params.has("lr"))
+}
+
+fn is_secure(uri: &Uri) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.secure)
 }
 
 /// The one contact that makes a remote target.

@@ -9,6 +9,8 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream under TLS.
+    Tls,
 }
 
 impl Transport {
@@ -18,13 +20,14 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 
     /// Whether nothing needs to be sent twice.
     #[must_use]
     pub const fn is_reliable(self) -> bool {
-        matches!(self, Self::Tcp)
+        matches!(self, Self::Tcp | Self::Tls)
     }
 }
 
@@ -43,6 +46,6 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// Our end's address.
     pub local: SocketAddr,
-    /// The connection over TCP. In an output, `None` over TCP means: connect to `remote`.
+    /// The connection over TCP or TLS. In an output, `None` there means: connect to `remote`.
     pub connection: Option<ConnectionId>,
 }

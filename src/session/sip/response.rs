@@ -26,14 +26,14 @@ pub(super) fn stamp(via: &mut Via, peer: &Peer) {
 
 /// The port to which responses go when there is no `rport` and no connection.
 pub(super) fn sent_by_port(via: &Via) -> u16 {
-    via.sent_by.port.unwrap_or(5060)
+    via.sent_by.port.unwrap_or(if via.transport.eq_ignore_ascii_case("TLS") { 5061 } else { 5060 })
 }
 
 /// Where responses go. `maddr` is not followed: it would let a request send them to anybody.
 pub(super) fn response_peer(via: &Via, mut peer: Peer) -> Peer {
     let to_source = match peer.transport {
         Transport::Udp => via.rport().is_some(),
-        Transport::Tcp => peer.connection.is_some(),
+        Transport::Tcp | Transport::Tls => peer.connection.is_some(),
     };
     if !to_source {
         peer.remote.set_port(sent_by_port(via));

@@ -109,8 +109,11 @@ impl Shared {
         let mut uri = Uri::sip(self.advertised(peer));
         if let Uri::Sip(uri) = &mut uri {
             uri.secure = secure;
-            if peer.transport == Transport::Tcp {
-                uri.params.set("transport", Some("tcp"));
+            match peer.transport {
+                Transport::Tcp => uri.params.set("transport", Some("tcp")),
+                // A sips URI says it by itself; without, requests would come over UDP to a port that speaks TLS.
+                Transport::Tls if !secure => uri.params.set("transport", Some("tls")),
+                Transport::Udp | Transport::Tls => {}
             }
         }
         Address::new(uri)

@@ -91,6 +91,8 @@ impl Scene {
         match (peer.transport, peer.connection) {
             (Transport::Tcp, Some(connection)) => format!(" @tcp{}", connection.0),
             (Transport::Tcp, None) => format!(" @connect {}", peer.remote),
+            (Transport::Tls, Some(connection)) => format!(" @tls{}", connection.0),
+            (Transport::Tls, None) => format!(" @connect tls {}", peer.remote),
             (Transport::Udp, _) if peer.remote == self.peer(None).remote => String::new(),
             (Transport::Udp, _) => format!(" @{}", peer.remote),
         }

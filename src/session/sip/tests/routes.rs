@@ -1,7 +1,7 @@
 //! Vias, routes, contacts and addresses.
 
-use crate::session::sip::Config;
 use crate::session::sip::tests::{Scene, check, message};
+use crate::session::sip::{Config, Peer, Transport};
 use crate::wire::sip::{HeaderName, Message};
 
 /// Makes a call with the fields in its INVITE, hangs up, and gives the BYE.
@@ -122,6 +122,37 @@ fn each_listener_has_its_own_address() {
     scene.endpoint.accept(scene.now, scene.call.unwrap(), Vec::new());
     scene.drain();
     assert_eq!(scene.headers().get(&HeaderName::CONTACT), Some("<sips:203.0.113.1:8061;transport=tcp>"));
+}
+
+/// Over TLS: our Contact is a sips URI where the client speaks of them, and our requests stay on its connection,
+/// whatever its own Contact says.
+#[test]
+fn what_came_over_tls_is_answered_over_tls() {
+    for (uri, target, contact) in [
+        ("sip:a@b", "sip:c@192.0.2.50", "<sip:192.0.2.1:8060;transport=tls>"),
+        ("sips:a@b", "sip:c@192.0.2.50;transport=tcp", "<sips:192.0.2.1:8060>"),
+        ("sip:a@b", "sips:c@192.0.2.50", "<sips:192.0.2.1:8060>"),
+        ("sips:a@b;transport=tls", "sip:c@192.0.2.50;transport=tls", "<sips:192.0.2.1:8060>"),
+    ] {
+        let mut scene = Scene::new(Config::default());
+        let peer = Peer { transport: Transport::Tls, ..scene.peer(Some(1)) };
+        let send = |scene: &mut Scene, script: &str| {
+            let text = message(script).replace('\n', "\r\n").replace("SIP/2.0/TCP", "SIP/2.0/TLS");
+            let Ok(read) = crate::wire::sip::parse(text.as_bytes()) else { panic!("{text}") };
+            scene.endpoint.handle_message(scene.now, peer, read);
+            scene.drain();
+        };
+        send(&mut scene, &format!("INVITE 1 uri={uri} tcp=1 | Contact: <{target}>"));
+        scene.endpoint.accept(scene.now, scene.call.unwrap(), Vec::new());
+        scene.drain();
+        assert_eq!(scene.headers().get(&HeaderName::CONTACT), Some(contact), "{uri} {target}");
+        send(&mut scene, "ACK 1 tag=tag1 tcp=1");
+        scene.endpoint.hang_up(scene.now, scene.call.unwrap());
+        scene.drain();
+        let Some(Message::Request(bye)) = &scene.last else { panic!("no BYE") };
+        assert!(bye.headers.get(&HeaderName::VIA).unwrap().starts_with("SIP/2.0/TLS "), "{uri} {target}");
+        assert!(scene.page.last().unwrap().ends_with(" @tls1"), "{:?}", scene.page);
+    }
 }
 
 /// Compact names, folds and odd white space, as a whole call.
