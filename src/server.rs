@@ -33,8 +33,12 @@ impl Server {
         let spoken = sip.iter().map(|(transport, address)| format!("sip {transport} {address}, ")).collect::<String>();
         let sip = sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>().join(",");
         let http = running.http().map(|address| format!(", http {address}")).unwrap_or_default();
-        let (mrcp, backend) = (running.mrcp(), running.engine.backend());
-        tracing::info!(sip, %mrcp, %backend, "answerd is ready: {spoken}mrcp tcp {mrcp}{http}");
+        let mrcp = [("tcp", running.net.mrcp()), ("tls", running.net.mrcp_tls())];
+        let mrcp = mrcp.into_iter().filter_map(|(transport, address)| Some((transport, address?))).collect::<Vec<_>>();
+        let controls = mrcp.iter().map(|(name, address)| format!("mrcp {name} {address}")).collect::<Vec<_>>();
+        let mrcp = mrcp.iter().map(|(name, address)| format!("{name}:{address}")).collect::<Vec<_>>().join(",");
+        let backend = running.engine.backend();
+        tracing::info!(sip, mrcp, %backend, "answerd is ready: {spoken}{}{http}", controls.join(", "));
         Ok(running)
     }
 }
@@ -46,10 +50,24 @@ impl Running {
         self.net.sip()
     }
 
-    /// The bound MRCPv2 listener.
+    /// The bound MRCPv2 listener; the one over TLS where there is no other.
+    ///
+    /// # Panics
+    /// Never: one of them is always bound.
     #[must_use]
     pub fn mrcp(&self) -> SocketAddr {
-        self.net.mrcp()
+        self.net.mrcp().or(self.net.mrcp_tls()).expect("settings without any MRCP listener are refused")
+    }
+
+    /// The bound MRCPv2 listener over TLS, if there is one.
+    #[must_use]
+    pub fn mrcp_tls(&self) -> Option<SocketAddr> {
+        self.net.mrcp_tls()
+    }
+
+    /// Reads certificate and key again, as SIGHUP has it done. Connections that stand go on.
+    pub fn reload(&self) {
+        self.net.reload();
     }
 
     /// The bound HTTP listener, if there is one.

@@ -34,6 +34,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => println!("settings: defaults"),
     }
     let mut good = true;
+    match config.check_tls() {
+        Ok(None) => {}
+        Ok(Some(fingerprint)) => println!("certificate: good, {fingerprint}"),
+        Err(reason) => {
+            eprintln!("{reason}");
+            good = false;
+        }
+    }
     let mut told = |name: &str, checked: Result<(), String>| match checked {
         Ok(()) => println!("grammar: {name} is good"),
         Err(reason) => {

@@ -37,6 +37,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
     };
+    if let Err(reason) = config.check_tls() {
+        eprintln!("{reason}");
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    }
     let format = match arguments.log_format {
         Some(LogFormat::Text) => ops::Format::Text,
         Some(LogFormat::Json) => ops::Format::Json,
@@ -50,10 +54,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let running = Server::start(config).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => running.reload(),
+        }
     }
     tracing::info!("draining: no new calls, running recognitions finish; a second signal ends at once");
     tokio::select! {

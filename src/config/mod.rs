@@ -24,6 +24,8 @@ pub struct Config {
     pub sip: net::SipConfig,
     /// Where MRCPv2 is spoken, and its limits.
     pub mrcp: net::MrcpConfig,
+    /// The certificate of TLS listeners.
+    pub tls: net::TlsConfig,
     /// How calls are taken and left.
     pub call: net::CallConfig,
     /// What may be fetched, and from where.
@@ -132,6 +134,9 @@ impl Config {
             session: Arc::new(self.recognizer.clone()),
             endpoint: self.sip.endpoint(self.call.retry_after_s),
             media_address: self.rtp.address,
+            tls: self.tls.clone(),
+            srtp: self.rtp.srtp,
+            srtp_needs_tls: self.rtp.srtp_needs_tls,
         }
     }
 
@@ -143,6 +148,7 @@ impl Config {
         let in_section = |section| move |(key, reason)| (section, key, reason);
         self.sip.validate().map_err(in_section("sip"))?;
         self.mrcp.validate().map_err(in_section("mrcp"))?;
+        self.tls.validate(net::needs_tls(&self.sip, &self.mrcp)).map_err(in_section("tls"))?;
         self.call.validate().map_err(in_section("call"))?;
         self.fetch.validate().map_err(in_section("fetch"))?;
         self.http.validate().map_err(in_section("http"))?;
@@ -153,12 +159,30 @@ impl Config {
         self.recognizer.validate().map_err(in_section("recognizer"))?;
         self.log.validate().map_err(in_section("log"))?;
         net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))?;
+        if self.rtp.srtp == engine::Srtp::Required && self.rtp.srtp_needs_tls && !self.sip.has_tls() {
+            let reason = "SRTP is required, but no SIP listener speaks TLS: no call could be taken".to_owned();
+            return Err(("rtp", "srtp_needs_tls", reason));
+        }
         let (mrcp, rtp) = (self.mrcp.address, self.rtp.address);
         if mrcp != rtp && !mrcp.is_unspecified() && !rtp.is_unspecified() && self.call.advertised().is_none() {
             let reason = format!("one address is told to clients: mrcp.address {mrcp} and rtp.address {rtp} are two");
             return Err(("call", "advertised_address", reason));
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// Reads certificate and key, where they are given, and tells the certificate's fingerprint.
+    ///
+    /// # Errors
+    /// What is wrong with a file.
+    pub fn check_tls(&self) -> Result<Option<String>, String> {
+        if self.tls.certificate.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let told = net::check_tls(&self.tls);
+        told.map(|fingerprint| Some(fingerprint.to_string())).map_err(|(key, reason)| format!("tls.{key}: {reason}"))
     }
 }
 

@@ -18,6 +18,10 @@ pub struct RtpConfig {
     pub port_max: u16,
     /// Receive buffer asked for each socket, in bytes.
     pub receive_buffer_bytes: usize,
+    /// Whether sound is encrypted (SRTP, with keys from the session description: RFC 4568).
+    pub srtp: Srtp,
+    /// Take such keys from SIP over TLS only; else they are taken anyhow, and the log warns.
+    pub srtp_needs_tls: bool,
     /// Who may send to a stream.
     pub peer: Peer,
     /// How long the address that is heard must be silent before another may take its place, in milliseconds.
@@ -28,6 +32,18 @@ pub struct RtpConfig {
     pub reorder_ms: u64,
     /// How long nothing may come before time goes on without packets, in milliseconds.
     pub grace_ms: u64,
+}
+
+/// Whether sound is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Srtp {
+    /// Never.
+    Off,
+    /// As the client likes.
+    Optional,
+    /// Always.
+    Required,
 }
 
 /// Who may send to a stream: [`PeerPolicy`], as the file has it.
@@ -52,6 +68,8 @@ impl Default for RtpConfig {
             port_max: 49_999,
             // More than a second of 20 ms packets of L16 at 16 kHz.
             receive_buffer_bytes: 65_536,
+            srtp: Srtp::Optional,
+            srtp_needs_tls: false,
             peer: match media.peer {
                 PeerPolicy::First => Peer::First,
                 PeerPolicy::Host => Peer::Host,

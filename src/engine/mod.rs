@@ -14,7 +14,7 @@ use std::sync::mpsc::{SendError, Sender};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use crate::engine::config::{EngineConfig, Peer, RtpConfig};
+pub use crate::engine::config::{EngineConfig, Peer, RtpConfig, Srtp};
 use crate::engine::ports::Ports;
 use crate::engine::worker::{Command, NewStream, Worker};
 use crate::{detect, media};

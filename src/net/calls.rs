@@ -15,12 +15,14 @@ use crate::media;
 use crate::net::Config;
 use crate::net::driver::{self, Change, Input, Parts, Phase, Stopped};
 use crate::net::fetch::Fetcher;
-use crate::net::registry::Registry;
+use crate::net::registry::{Channel, Registry};
+use crate::net::tls::Tls;
 use crate::net::waveforms::{CallWaveforms, Waveforms};
 use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
-use crate::session::sip::{CallId, EndReason, Peer};
+use crate::session::sip::{CallId, EndReason, Peer, Transport};
 use crate::session::{self, Session};
 use crate::wire::mrcp::{ChannelIdentifier, Resource};
+use crate::wire::rtp::srtp::MasterKey;
 use crate::wire::sdp;
 
 /// What an offer is answered with.
@@ -48,7 +50,9 @@ pub(super) struct Calls {
     session: Arc<session::Config>,
     /// The address that all clients are told, if it is one.
     told_address: Option<IpAddr>,
-    mrcp_port: u16,
+    ports: MrcpPorts,
+    tls: Option<Tls>,
+    srtp_needs_tls: bool,
     retry_after_s: u32,
     connection_timeout: Duration,
     outside: Outside,
@@ -75,6 +79,13 @@ impl Outside {
     }
 }
 
+/// The ports of the MRCP listeners; 0 where there is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MrcpPorts {
+    pub(super) plain: u16,
+    pub(super) tls: u16,
+}
+
 /// A call as the SIP task sees it.
 struct Call {
     /// Call-ID, for logs.
@@ -90,6 +101,9 @@ struct Call {
 /// What was made for an offer, and by section the RTP ports and the channels that are new.
 type Made = (Change, Vec<(usize, u16)>, Vec<(usize, ChannelIdentifier)>);
 
+/// Octets of the longest master key and master salt, RFC 6188 section 4.
+const LONGEST_KEY: usize = 46;
+
 /// Requests and changes that may wait for one call's driver.
 const INPUTS: usize = 32;
 
@@ -99,16 +113,19 @@ impl Calls {
         engine: Arc<Engine>,
         registry: Registry,
         outside: Outside,
-        mrcp_port: u16,
+        ports: MrcpPorts,
+        tls: Option<Tls>,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         Self {
             engine,
             registry,
-            offer_answer: config.call.offer_answer(),
+            offer_answer: config.offer_answer(),
             session: Arc::clone(&config.session),
             told_address: config.told_address(),
-            mrcp_port,
+            ports,
+            tls,
+            srtp_needs_tls: config.srtp_needs_tls,
             retry_after_s: config.call.retry_after_s,
             connection_timeout: Duration::from_millis(config.call.connection_timeout_ms),
             outside,
@@ -134,25 +151,41 @@ impl Calls {
             Ok(description) => description,
             Err(error) => return Answer::refuse(400, format!("malformed SDP: {error}")),
         };
+        let secret = peer.transport == Transport::Tls;
+        let config = offer_answer::Config { take_keys: secret || !self.srtp_needs_tls, ..self.offer_answer.clone() };
         let plan = match standing {
-            None => offer_answer::negotiate(&description, &self.offer_answer),
-            Some(call) => offer_answer::renegotiate(&description, &self.offer_answer, &call.agreed),
+            None => offer_answer::negotiate(&description, &config),
+            Some(call) => offer_answer::renegotiate(&description, &config, &call.agreed),
         };
         match plan {
             Err(refusal) => {
                 tracing::info!(call_id, %refusal, "an offer is refused");
                 Answer::refuse(refusal.status, refusal.text)
             }
-            Ok(plan) => self.take(id, call_id, &plan, peer).unwrap_or_else(|answer| answer),
+            Ok(plan) => {
+                if !secret && plan.audio().any(|audio| audio.sound.crypto.is_some()) {
+                    tracing::warn!(call_id, "the keys of SRTP came over SIP without TLS: they are no secret");
+                }
+                self.take(id, call_id, &plan, peer).unwrap_or_else(|answer| answer)
+            }
         }
     }
 
     fn take(&mut self, id: CallId, call_id: &str, plan: &Plan, peer: &Peer) -> Result<Answer, Answer> {
+        let mut random = [0; LONGEST_KEY];
+        getrandom::fill(&mut random).map_err(|error| {
+            tracing::error!(call_id, %error, "no random numbers: a call is refused");
+            Answer::internal_error()
+        })?;
         let local = Local {
             address: self.told_address.unwrap_or(peer.local.ip()),
-            mrcp_port: self.mrcp_port,
+            mrcp_port: self.ports.plain,
+            mrcp_tls_port: self.ports.tls,
+            fingerprint: self.tls.as_ref().map(Tls::fingerprint),
+            random_key: MasterKey::new(random.to_vec()),
             session_id: self.next_session,
-            existing_connection: self.registry.is_connected(peer.remote.ip()),
+            existing_connection: self.registry.is_connected(peer.remote.ip(), false),
+            existing_tls_connection: self.registry.is_connected(peer.remote.ip(), true),
         };
         if let Some(call) = self.calls.get(&id) {
             let (change, ports, channels) = self.change(call_id, plan, &call.permit, &call.events, &call.inputs)?;
@@ -240,10 +273,14 @@ impl Calls {
         }
         for control in plan.controls() {
             let channel = match &control.previous {
-                Some(channel) => channel.clone(),
+                Some(channel) => {
+                    self.registry.agree(channel, control.tls.clone());
+                    channel.clone()
+                }
                 None => {
                     let channel = channel_identifier().map_err(|error| failed(&error))?;
-                    change.registered.push(self.registry.register(channel.clone(), inputs.clone()));
+                    let entry = Channel { call: inputs.clone(), tls: control.tls.clone() };
+                    change.registered.push(self.registry.register(channel.clone(), entry));
                     channels.push((control.section, channel.clone()));
                     channel
                 }
@@ -302,6 +339,7 @@ fn formats(sound: &Sound) -> media::Formats {
         remote: sound.remote,
         sound: vec![(sound.payload_type, sound.codec)],
         telephone_event: sound.telephone_event,
+        srtp: sound.crypto.as_ref().map(|crypto| crypto.parameters.clone()),
     }
 }
 

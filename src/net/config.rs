@@ -14,7 +14,8 @@ type Refused = (&'static str, String);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SipConfig {
-    /// `ADDRESS:PORT` for UDP and TCP, or with `udp:` or `tcp:` before it for one of them. Port 0: a free one is chosen.
+    /// `ADDRESS:PORT` for UDP and TCP, or with `udp:` or `tcp:` before it for one of them, or `tls:` for TLS. Port 0: a
+    /// free one is chosen.
     pub listen: Vec<String>,
     /// TCP connections at once, all listeners together; further ones are closed at once.
     pub max_connections: usize,
@@ -61,11 +62,25 @@ pub(super) struct SipListener {
     pub(super) address: SocketAddr,
     pub(super) udp: bool,
     pub(super) tcp: bool,
+    pub(super) tls: bool,
+}
+
+impl SipListener {
+    /// Whether it binds a TCP port.
+    const fn has_stream(&self) -> bool {
+        self.tcp || self.tls
+    }
 }
 
 impl SipConfig {
     pub(super) fn listeners(&self) -> Result<Vec<SipListener>, String> {
         self.listen.iter().map(|text| listener(text)).collect()
+    }
+
+    /// Whether a listener speaks TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.listeners().is_ok_and(|listeners| listeners.iter().any(|listener| listener.tls))
     }
 
     /// Tells the first key whose value can't be obeyed, and why.
@@ -79,7 +94,7 @@ impl SipConfig {
         }
         for (index, one) in listeners.iter().enumerate() {
             let rest = listeners.iter().skip(index + 1);
-            let clash = rest.filter(|other| (one.udp && other.udp) || (one.tcp && other.tcp));
+            let clash = rest.filter(|other| (one.udp && other.udp) || (one.has_stream() && other.has_stream()));
             if let Some(other) = clash.into_iter().find(|other| overlap(one.address, other.address)) {
                 return Err(("listen", format!("{} and {} can't both be bound", one.address, other.address)));
             }
@@ -111,14 +126,15 @@ impl SipConfig {
 }
 
 fn listener(text: &str) -> Result<SipListener, String> {
-    let (udp, tcp, address) = match text.split_once(':') {
-        Some(("udp", address)) => (true, false, address),
-        Some(("tcp", address)) => (false, true, address),
-        _ => (true, true, text),
+    let (udp, tcp, tls, address) = match text.split_once(':') {
+        Some(("udp", address)) => (true, false, false, address),
+        Some(("tcp", address)) => (false, true, false, address),
+        Some(("tls", address)) => (false, false, true, address),
+        _ => (true, true, false, text),
     };
     match address.parse() {
-        Ok(address) => Ok(SipListener { address, udp, tcp }),
-        Err(_) => Err(format!("{text:?} is not ADDRESS:PORT, udp:ADDRESS:PORT or tcp:ADDRESS:PORT")),
+        Ok(address) => Ok(SipListener { address, udp, tcp, tls }),
+        Err(_) => Err(format!("{text:?} is not ADDRESS:PORT, or udp:, tcp: or tls: and ADDRESS:PORT")),
     }
 }
 
@@ -130,6 +146,10 @@ pub struct MrcpConfig {
     pub address: IpAddr,
     /// Port of the TCP listener, told to clients in the SDP answer. 0: a free one is chosen.
     pub port: u16,
+    /// Port of the listener over TLS, which shows the certificate of `[tls]`; 0: there is none.
+    pub tls_port: u16,
+    /// Take control channels over TLS alone: `port` is not bound.
+    pub require_tls: bool,
     /// TCP connections at once; further ones are closed at once.
     pub max_connections: usize,
     /// A connection that has served no channel for so long is closed, in milliseconds.
@@ -143,6 +163,8 @@ impl Default for MrcpConfig {
         Self {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: 1544,
+            tls_port: 0,
+            require_tls: false,
             max_connections: 1_024,
             connection_idle_ms: 60_000,
             // Inline grammars are a few kilobytes.
@@ -157,6 +179,12 @@ impl MrcpConfig {
     /// # Errors
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), Refused> {
+        if self.require_tls && self.tls_port == 0 {
+            return Err(("require_tls", "no listener speaks TLS: set tls_port".to_owned()));
+        }
+        if !self.require_tls && self.tls_port != 0 && self.tls_port == self.port {
+            return Err(("tls_port", format!("{} is port already; one port can't be both", self.tls_port)));
+        }
         at_least("max_connections", self.max_connections as u64, 1)?;
         at_least("connection_idle_ms", self.connection_idle_ms, 100)?;
         at_least("max_message_bytes", self.max_message_bytes as u64, 4_096)
@@ -210,7 +238,7 @@ impl Default for CallConfig {
 }
 
 impl CallConfig {
-    /// What offers are answered with.
+    /// What offers are answered with, as far as these settings say it.
     #[must_use]
     pub fn offer_answer(&self) -> offer_answer::Config {
         offer_answer::Config {
@@ -220,6 +248,7 @@ impl CallConfig {
                 CodecOrder::Own => offer_answer::CodecOrder::Own,
             },
             share_connections: self.share_connections,
+            ..offer_answer::Config::default()
         }
     }
 
@@ -262,18 +291,26 @@ impl CallConfig {
 /// # Errors
 /// The key of `[mrcp]` and the reason.
 pub fn validate_listeners(sip: &SipConfig, mrcp: &MrcpConfig) -> Result<(), Refused> {
-    let wanted = SocketAddr::new(mrcp.address, mrcp.port);
     let listeners = sip.listeners().map_err(|reason| ("port", reason))?;
-    match listeners.iter().find(|listener| listener.tcp && overlap(listener.address, wanted)) {
-        None => Ok(()),
-        Some(listener) => Err((
-            "port",
-            format!(
-                "TCP port {} is SIP's already (sip.listen {}); give MRCP another port, or let SIP listen on udp:{} only",
-                mrcp.port, listener.address, listener.address
-            ),
-        )),
+    for (key, port, bound) in [("port", mrcp.port, !mrcp.require_tls), ("tls_port", mrcp.tls_port, true)] {
+        let wanted = SocketAddr::new(mrcp.address, port);
+        let clash = |listener: &&SipListener| listener.has_stream() && overlap(listener.address, wanted);
+        if let Some(listener) = listeners.iter().find(clash).filter(|_| bound) {
+            let address = listener.address;
+            let text = format!(
+                "TCP port {port} is SIP's already (sip.listen {address}); give MRCP another port, or let SIP listen on \
+                 udp:{address} only"
+            );
+            return Err((key, text));
+        }
     }
+    Ok(())
+}
+
+/// Whether a listener speaks TLS.
+#[must_use]
+pub fn needs_tls(sip: &SipConfig, mrcp: &MrcpConfig) -> bool {
+    mrcp.tls_port != 0 || sip.has_tls()
 }
 
 /// Whether two sockets of one transport can't be bound to these addresses together.
@@ -297,7 +334,11 @@ mod tests {
         let udp = listener("udp:[::1]:5060").unwrap();
         assert!(udp.udp && !udp.tcp);
         assert_eq!(udp.address, "[::1]:5060".parse().unwrap());
-        for wrong in ["", "5060", "localhost:5060", "tls:127.0.0.1:5061", "udp:127.0.0.1", "127.0.0.1:70000"] {
+        let tls = listener("tls:127.0.0.1:5061").unwrap();
+        assert!(tls.tls && !tls.udp && !tls.tcp);
+        for wrong in
+            ["", "5060", "localhost:5060", "tls:5061", "sips:127.0.0.1:5061", "udp:127.0.0.1", "127.0.0.1:70000"]
+        {
             assert!(listener(wrong).unwrap_err().contains("ADDRESS:PORT"), "{wrong}");
         }
     }

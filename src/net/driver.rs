@@ -407,6 +407,8 @@ fn summarize(channel: &ChannelIdentifier, call_uuid: Option<&str>, outcome: &Out
         received = received.received,
         lost = received.lost,
         late = received.late,
+        unauthentic = received.unauthentic,
+        replayed = received.replayed,
         missing_ms = SampleTime(received.missing).ms_since(SampleTime(0)),
         jitter_ms = received.jitter_ms.round(),
         "recognized"

@@ -12,6 +12,7 @@ mod outbox;
 mod registry;
 mod sip;
 mod tcp;
+mod tls;
 mod waveforms;
 
 use std::io;
@@ -24,17 +25,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::engine::Engine;
-use crate::net::calls::{Calls, Outside};
-pub use crate::net::config::{CallConfig, CodecOrder, MrcpConfig, SipConfig, validate_listeners};
+use crate::engine::{Engine, Srtp};
+use crate::net::calls::{Calls, MrcpPorts, Outside};
+pub use crate::net::config::{CallConfig, CodecOrder, MrcpConfig, SipConfig, needs_tls, validate_listeners};
 use crate::net::driver::Phase;
 pub use crate::net::fetch::FetchConfig;
 use crate::net::fetch::Fetcher;
 pub use crate::net::http::HttpConfig;
 use crate::net::registry::Registry;
 use crate::net::sip::{Shell, Sockets};
+use crate::net::tls::Tls;
+pub use crate::net::tls::{TlsConfig, TlsVersion, check as check_tls};
 use crate::net::waveforms::Waveforms;
 pub use crate::net::waveforms::WaveformsConfig;
+use crate::session::offer_answer::{ControlTransports, SrtpPolicy};
 use crate::session::{self, offer_answer};
 
 /// What the shell is started with.
@@ -58,6 +62,12 @@ pub struct Config {
     pub media_address: IpAddr,
     /// What recognizers do.
     pub session: Arc<session::Config>,
+    /// The certificate of TLS listeners.
+    pub tls: TlsConfig,
+    /// Whether sound is encrypted.
+    pub srtp: Srtp,
+    /// Whether keys of sound are taken from SIP over TLS only.
+    pub srtp_needs_tls: bool,
 }
 
 impl Config {
@@ -66,6 +76,21 @@ impl Config {
     fn told_address(&self) -> Option<IpAddr> {
         let bound = |address: IpAddr| (!address.is_unspecified()).then_some(address);
         self.call.advertised().or(bound(self.mrcp.address)).or(bound(self.media_address))
+    }
+
+    /// What offers are answered with.
+    fn offer_answer(&self) -> offer_answer::Config {
+        let control = match (self.mrcp.require_tls, self.mrcp.tls_port) {
+            (true, _) => ControlTransports::Tls,
+            (false, 0) => ControlTransports::Tcp,
+            (false, _) => ControlTransports::Both,
+        };
+        let srtp = match self.srtp {
+            Srtp::Off => SrtpPolicy::Off,
+            Srtp::Optional => SrtpPolicy::Optional,
+            Srtp::Required => SrtpPolicy::Required,
+        };
+        offer_answer::Config { control, srtp, ..self.call.offer_answer() }
     }
 }
 
@@ -78,13 +103,15 @@ pub struct SipAddress {
     pub udp: bool,
     /// It takes TCP connections.
     pub tcp: bool,
+    /// It takes TLS connections.
+    pub tls: bool,
 }
 
 impl SipAddress {
     /// Each of its sockets: the transport's name and the address.
     pub fn sockets(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> + use<> {
         let address = self.address;
-        [("udp", self.udp), ("tcp", self.tcp)]
+        [("udp", self.udp), ("tcp", self.tcp), ("tls", self.tls)]
             .into_iter()
             .filter(|(_, bound)| *bound)
             .map(move |(name, _)| (name, address))
@@ -95,7 +122,9 @@ impl SipAddress {
 #[derive(Debug)]
 pub struct Running {
     sip: Vec<SipAddress>,
-    mrcp: SocketAddr,
+    mrcp: Option<SocketAddr>,
+    mrcp_tls: Option<SocketAddr>,
+    tls: Option<Tls>,
     http: Option<SocketAddr>,
     drain_timeout: Duration,
     phase: watch::Sender<Phase>,
@@ -113,18 +142,38 @@ pub struct Running {
 pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let fetcher =
         Fetcher::new(&config.fetch).map_err(|error| io::Error::new(error.kind(), format!("fetch: {error}")))?;
+    let bound = config.sip.listeners().map_err(io::Error::other)?;
+    let tls = match bound.iter().any(|listener| listener.tls) || config.mrcp.tls_port != 0 {
+        true => Some(Tls::load(config.tls.clone())?),
+        false => None,
+    };
     let mut listeners = Vec::new();
     let mut sip = Vec::new();
-    for listener in config.sip.listeners().map_err(io::Error::other)? {
+    for listener in bound {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("sip {}: {error}", listener.address));
         let sockets = Sockets::bind(listener).await.map_err(named)?;
-        sip.push(SipAddress { address: sockets.address, udp: listener.udp, tcp: listener.tcp });
+        sip.push(SipAddress { address: sockets.address, udp: listener.udp, tcp: listener.tcp, tls: listener.tls });
         listeners.push(sockets);
     }
-    let wanted = SocketAddr::new(config.mrcp.address, config.mrcp.port);
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("mrcp {wanted}: {error}"));
-    let listener = tcp::listen(wanted).map_err(named)?;
-    let mrcp = listener.local_addr()?;
+    let listen = |port| {
+        let wanted = SocketAddr::new(config.mrcp.address, port);
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("mrcp {wanted}: {error}"));
+        let listener = tcp::listen(wanted).map_err(named)?;
+        let address = listener.local_addr()?;
+        Ok::<_, io::Error>((listener, address))
+    };
+    let mut controls = Vec::new();
+    let (mut mrcp, mut mrcp_tls) = (None, None);
+    if !config.mrcp.require_tls {
+        let (listener, address) = listen(config.mrcp.port)?;
+        controls.push((listener, None));
+        mrcp = Some(address);
+    }
+    if config.mrcp.tls_port != 0 {
+        let (listener, address) = listen(config.mrcp.tls_port)?;
+        controls.push((listener, tls.clone()));
+        mrcp_tls = Some(address);
+    }
 
     let (http, waveforms) = match config.http.address() {
         Some(wanted) => {
@@ -143,16 +192,21 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let drain = CancellationToken::new();
     let (phase, phases) = watch::channel(Phase::Serving);
     let registry = Registry::default();
-    let connections = mrcp::serve(listener, config.mrcp.clone(), registry.clone(), closing.clone());
-    let calls =
-        Calls::new(&config, engine, registry, Outside { fetcher, waveforms: waveforms.clone() }, mrcp.port(), phases);
+    let connections = mrcp::Shared::new(config.mrcp.clone(), registry.clone()).serve(controls, closing.clone());
+    let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
+    let ports = MrcpPorts { plain: port(mrcp), tls: port(mrcp_tls) };
+    let outside = Outside { fetcher, waveforms: waveforms.clone() };
+    let calls = Calls::new(&config, engine, registry, outside, ports, tls.clone(), phases);
+    if let Some(tls) = &tls {
+        tokio::spawn(closing.clone().run_until_cancelled_owned(tls.clone().watch()));
+    }
     // Where no address is advertised, each client is told the one that it reaches.
     let advertised = config.call.advertised();
     let addresses = advertised.iter().flat_map(|ip| sip.iter().map(|it| SocketAddr::new(*ip, it.address.port())));
     let mut endpoint = session::sip::Endpoint::new(config.endpoint.clone(), addresses.collect());
     let address = config.told_address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    endpoint.set_capabilities(offer_answer::capabilities(&config.call.offer_answer(), address));
-    let shell = Shell::new(endpoint, calls, listeners, &config.sip, &closing);
+    endpoint.set_capabilities(offer_answer::capabilities(&config.offer_answer(), address));
+    let shell = Shell::new(endpoint, calls, listeners, &config.sip, tls.as_ref(), &closing);
     let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
     let http = http.map(|(listener, address, keeping)| {
         let router = waveforms.iter().map(Waveforms::router).fold(Router::new(), Router::merge);
@@ -163,6 +217,8 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     Ok(Running {
         sip,
         mrcp,
+        mrcp_tls,
+        tls,
         http,
         drain_timeout: Duration::from_millis(config.call.drain_timeout_ms),
         phase,
@@ -183,9 +239,9 @@ impl Running {
         &self.sip
     }
 
-    /// The bound MRCPv2 listener.
+    /// The bound MRCPv2 listener, if there is one without TLS.
     #[must_use]
-    pub fn mrcp(&self) -> SocketAddr {
+    pub fn mrcp(&self) -> Option<SocketAddr> {
         self.mrcp
     }
 
@@ -193,6 +249,21 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// The bound MRCPv2 listener over TLS, if there is one.
+    #[must_use]
+    pub fn mrcp_tls(&self) -> Option<SocketAddr> {
+        self.mrcp_tls
+    }
+
+    /// Reads certificate and key again; those that can't be used are told in the log and change nothing. Connections
+    /// that stand go on.
+    pub fn reload(&self) {
+        match &self.tls {
+            Some(tls) => tls.reload(),
+            None => tracing::info!("nothing speaks TLS: there is nothing to read again"),
+        }
     }
 
     /// Takes no new calls, lets recognitions finish until the configured limit, completes the rest with 006

@@ -1,7 +1,9 @@
 //! MRCPv2 connections, RFC 6787 section 4.2: one may carry many calls' channels, and a call may use several.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf};
@@ -15,8 +17,9 @@ use tracing::Instrument;
 use crate::net::MrcpConfig;
 use crate::net::driver::Input;
 use crate::net::outbox::Outbox;
-use crate::net::registry::Registry;
+use crate::net::registry::{Channel, Registry};
 use crate::net::tcp;
+use crate::net::tls::{Protection, Spoken, Tls};
 use crate::session::ConnectionId;
 use crate::wire::mrcp::{ChannelIdentifier, Fault, Limits, Message, Parser, Request, StatusCode};
 
@@ -27,38 +30,84 @@ pub(super) struct Connection {
     pub(super) outbox: Outbox,
 }
 
-/// Serves a listener until `closing`. What waits in the outboxes then is written before the connections end.
-pub(super) async fn serve(listener: TcpListener, config: MrcpConfig, registry: Registry, closing: CancellationToken) {
-    let tasks = TaskTracker::new();
-    let connections = Arc::new(Semaphore::new(config.max_connections));
-    let mut next_id = 0;
-    while let Some((stream, peer)) = closing.run_until_cancelled(tcp::accept(&listener)).await {
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
-            tracing::warn!(%peer, limit = config.max_connections, "too many MRCP connections: one is refused");
-            continue;
-        };
-        let id = ConnectionId(next_id);
-        next_id += 1;
-        let span = tracing::info_span!("mrcp", %peer);
-        let (mut reader, writer, broken) = Reader::new(stream, id, &config);
-        let connected = registry.connect(peer.ip());
-        let (config, registry, closing) = (config.clone(), registry.clone(), closing.clone());
-        tasks.spawn(writer.instrument(span.clone()));
-        let serve = async move {
-            tokio::select! {
-                () = reader.run(&config, &registry) => {}
-                () = broken.cancelled() => {}
-                () = closing.cancelled() => {}
-            }
-            drop(connected);
-            reader.disconnect().await;
-            drop(permit);
-        };
-        tasks.spawn(serve.instrument(span));
+/// What the listeners share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    config: MrcpConfig,
+    registry: Registry,
+    connections: Arc<Semaphore>,
+    next_id: Arc<AtomicU64>,
+    tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(super) fn new(config: MrcpConfig, registry: Registry) -> Self {
+        let connections = Arc::new(Semaphore::new(config.max_connections));
+        Self { config, registry, connections, next_id: Arc::default(), tasks: TaskTracker::new() }
     }
-    drop(listener);
-    tasks.close();
-    tasks.wait().await;
+
+    /// Serves listeners, some with TLS, until `closing`. What waits in the outboxes then is written before the
+    /// connections end.
+    pub(super) async fn serve(self, listeners: Vec<(TcpListener, Option<Tls>)>, closing: CancellationToken) {
+        for (listener, tls) in listeners {
+            let accepting = self.clone().accept(listener, tls, closing.clone());
+            self.tasks.spawn(closing.clone().run_until_cancelled_owned(accepting));
+        }
+        closing.cancelled().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn accept(self, listener: TcpListener, tls: Option<Tls>, closing: CancellationToken) {
+        loop {
+            let (stream, peer) = tcp::accept(&listener).await;
+            let span = tracing::info_span!("mrcp", %peer);
+            let (shared, closing) = (self.clone(), closing.clone());
+            match &tls {
+                None => drop(
+                    self.tasks.spawn(
+                        async move {
+                            shared.connected(stream, peer, Protection::Plain, &closing).await;
+                        }
+                        .instrument(span),
+                    ),
+                ),
+                Some(tls) => {
+                    let tls = tls.clone();
+                    self.tasks.spawn(
+                        async move {
+                            let handshake = tls.accept(stream, peer, Spoken::Mrcp);
+                            if let Some(Some((stream, protection))) = closing.run_until_cancelled(handshake).await {
+                                shared.connected(stream, peer, protection, &closing).await;
+                            }
+                        }
+                        .instrument(span),
+                    );
+                }
+            }
+        }
+    }
+
+    async fn connected<S>(&self, stream: S, peer: SocketAddr, protection: Protection, closing: &CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let Ok(_permit) = self.connections.try_acquire() else {
+            tracing::warn!(limit = self.config.max_connections, "too many MRCP connections: one is refused");
+            return;
+        };
+        let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let connected = self.registry.connect(peer.ip(), protection != Protection::Plain);
+        let (mut reader, writer, broken) = Reader::new(stream, id, &self.config, protection);
+        self.tasks.spawn(writer.in_current_span());
+        tokio::select! {
+            () = reader.run(&self.config, &self.registry) => {}
+            () = broken.cancelled() => {}
+            () = closing.cancelled() => {}
+        }
+        drop(connected);
+        reader.disconnect().await;
+    }
 }
 
 /// The reading side of a connection.
@@ -66,6 +115,7 @@ struct Reader<S> {
     socket: ReadHalf<S>,
     parser: Parser,
     connection: Connection,
+    protection: Protection,
     /// The calls whose channels were used here.
     calls: HashMap<ChannelIdentifier, mpsc::Sender<Input>>,
 }
@@ -75,12 +125,13 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
         stream: S,
         id: ConnectionId,
         config: &MrcpConfig,
+        protection: Protection,
     ) -> (Self, impl Future<Output = ()> + Send + 'static, CancellationToken) {
         let (socket, write_half) = tokio::io::split(stream);
         let (outbox, writer, broken) = Outbox::new(write_half);
         let limits = Limits { message: config.max_message_bytes, ..Limits::default() };
         let connection = Connection { id, outbox };
-        (Self { socket, parser: Parser::new(limits), connection, calls: HashMap::new() }, writer, broken)
+        (Self { socket, parser: Parser::new(limits), connection, protection, calls: HashMap::new() }, writer, broken)
     }
 
     /// Reads until the connection ends, can't be read any more, or has served no channel for too long.
@@ -110,8 +161,11 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
                 match self.parser.poll_message() {
                     Ok(None) => break,
                     Ok(Some(Message::Request(request))) => {
-                        if self.route(request, registry).await {
-                            deadline = Instant::now() + idle;
+                        match self.route(request, registry).await {
+                            Routed::Served => deadline = Instant::now() + idle,
+                            Routed::Unknown => {}
+                            // RFC 8122 section 6.2.
+                            Routed::Impostor => return,
                         }
                     }
                     Ok(Some(message)) => {
@@ -132,28 +186,38 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
     }
 
     /// Hands a request to its channel's call, or answers that there is none. A call that is behind slows its
-    /// connection down. Returns whether there was a call.
-    async fn route(&mut self, request: Request, registry: &Registry) -> bool {
+    /// connection down.
+    async fn route(&mut self, request: Request, registry: &Registry) -> Routed {
         tracing::debug!(channel = %request.channel, method = %request.method, id = %request.id, "request");
-        let Some(call) = registry.find(&request.channel) else {
+        let Some(Channel { call, tls }) = registry.find(&request.channel) else {
+            tracing::info!(channel = %request.channel, method = %request.method, "request for an unknown channel");
             return self.refuse(&request);
         };
+        if !self.protection.admits(tls.as_deref()) {
+            let channel = &request.channel;
+            self.refuse(&request);
+            if self.protection == Protection::Plain {
+                tracing::warn!(%channel, "a channel that was agreed on with TLS is used without: refused");
+                return Routed::Unknown;
+            }
+            tracing::warn!(%channel, "the client's certificate is not the one in its offer: the connection is closed");
+            return Routed::Impostor;
+        }
         if !self.calls.contains_key(&request.channel) {
             self.calls.retain(|_, call| !call.is_closed());
             self.calls.insert(request.channel.clone(), call.clone());
         }
         let input = Input::Request(self.connection.clone(), request);
         match call.send(input).await {
-            Ok(()) => true,
+            Ok(()) => Routed::Served,
             Err(mpsc::error::SendError(Input::Request(_, request))) => self.refuse(&request),
-            Err(_) => false,
+            Err(_) => Routed::Unknown,
         }
     }
 
-    fn refuse(&self, request: &Request) -> bool {
-        tracing::info!(channel = %request.channel, method = %request.method, "request for an unknown channel");
+    fn refuse(&self, request: &Request) -> Routed {
         self.connection.outbox.send(request.response(StatusCode::NO_RESOURCE).write());
-        false
+        Routed::Unknown
     }
 
     /// Tells all calls that the connection is gone.
@@ -163,4 +227,14 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
             call.send(Input::Disconnected(self.connection.id)).await.ok();
         }
     }
+}
+
+/// What became of a request.
+enum Routed {
+    /// A call has it.
+    Served,
+    /// There is no such channel, for this connection at least.
+    Unknown,
+    /// The channel is somebody else's.
+    Impostor,
 }

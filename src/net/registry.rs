@@ -9,12 +9,21 @@ use tokio::sync::mpsc;
 
 use crate::net::driver::Input;
 use crate::wire::mrcp::ChannelIdentifier;
+use crate::wire::sdp::Fingerprint;
 
 #[derive(Debug, Default)]
 struct Entries {
-    channels: HashMap<ChannelIdentifier, mpsc::Sender<Input>>,
-    /// MRCP connections from each address.
-    connections: HashMap<IpAddr, usize>,
+    channels: HashMap<ChannelIdentifier, Channel>,
+    /// MRCP connections from each address, those over TLS apart.
+    connections: HashMap<(IpAddr, bool), usize>,
+}
+
+/// What a channel is.
+#[derive(Debug, Clone)]
+pub(super) struct Channel {
+    pub(super) call: mpsc::Sender<Input>,
+    /// Set if it was agreed to be used over TLS: the fingerprints of which the client's certificate must have one.
+    pub(super) tls: Option<Vec<Fingerprint>>,
 }
 
 /// The channels of all calls, and who is connected.
@@ -25,7 +34,7 @@ pub(super) struct Registry(Arc<Mutex<Entries>>);
 #[derive(Debug)]
 pub(super) struct Connected {
     registry: Registry,
-    address: IpAddr,
+    from: (IpAddr, bool),
 }
 
 /// A channel's entry; dropped, the channel is unknown.
@@ -36,23 +45,31 @@ pub(super) struct Registered {
 }
 
 impl Registry {
-    pub(super) fn register(&self, channel: ChannelIdentifier, call: mpsc::Sender<Input>) -> Registered {
-        self.entries().channels.insert(channel.clone(), call);
-        Registered { registry: self.clone(), channel }
+    pub(super) fn register(&self, identifier: ChannelIdentifier, channel: Channel) -> Registered {
+        self.entries().channels.insert(identifier.clone(), channel);
+        Registered { registry: self.clone(), channel: identifier }
     }
 
-    pub(super) fn find(&self, channel: &ChannelIdentifier) -> Option<mpsc::Sender<Input>> {
-        self.entries().channels.get(channel).cloned()
+    /// A later offer has agreed anew on how a channel is used.
+    pub(super) fn agree(&self, identifier: &ChannelIdentifier, tls: Option<Vec<Fingerprint>>) {
+        if let Some(channel) = self.entries().channels.get_mut(identifier) {
+            channel.tls = tls;
+        }
     }
 
-    pub(super) fn connect(&self, address: IpAddr) -> Connected {
-        *self.entries().connections.entry(address).or_default() += 1;
-        Connected { registry: self.clone(), address }
+    pub(super) fn find(&self, identifier: &ChannelIdentifier) -> Option<Channel> {
+        self.entries().channels.get(identifier).cloned()
+    }
+
+    pub(super) fn connect(&self, address: IpAddr, tls: bool) -> Connected {
+        let from = (address, tls);
+        *self.entries().connections.entry(from).or_default() += 1;
+        Connected { registry: self.clone(), from }
     }
 
     /// Whether a new call of a client there can use a connection that stands (RFC 6787 section 4.2).
-    pub(super) fn is_connected(&self, address: IpAddr) -> bool {
-        self.entries().connections.contains_key(&address)
+    pub(super) fn is_connected(&self, address: IpAddr, tls: bool) -> bool {
+        self.entries().connections.contains_key(&(address, tls))
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -70,7 +87,7 @@ impl Registered {
 impl Drop for Connected {
     fn drop(&mut self) {
         let mut entries = self.registry.entries();
-        if let Entry::Occupied(mut count) = entries.connections.entry(self.address) {
+        if let Entry::Occupied(mut count) = entries.connections.entry(self.from) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

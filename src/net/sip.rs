@@ -18,6 +18,7 @@ use crate::net::calls::{Answer, Calls};
 use crate::net::config::SipListener;
 use crate::net::local::LocalAddresses;
 use crate::net::outbox::Outbox;
+use crate::net::tls::{Spoken, Tls};
 use crate::net::{SipConfig, tcp};
 use crate::session::sip::{CallId, ConnectionId, Endpoint, Output, Peer, Transport};
 use crate::wire::sip::{Malformed, Message, Parser, Received};
@@ -26,6 +27,8 @@ use crate::wire::sip::{Malformed, Message, Parser, Received};
 pub(super) struct Sockets {
     pub(super) udp: Option<Arc<UdpSocket>>,
     pub(super) tcp: Option<TcpListener>,
+    /// A listener whose connections begin with a handshake.
+    pub(super) tls: Option<TcpListener>,
     pub(super) address: SocketAddr,
 }
 
@@ -72,7 +75,14 @@ impl Sockets {
         } else {
             None
         };
-        Ok(Self { udp, tcp, address })
+        let tls = if listener.tls {
+            let listener = tcp::listen(address)?;
+            address = listener.local_addr()?;
+            Some(listener)
+        } else {
+            None
+        };
+        Ok(Self { udp, tcp, tls, address })
     }
 }
 
@@ -111,6 +121,7 @@ impl Shell {
         calls: Calls,
         listeners: Vec<Sockets>,
         config: &SipConfig,
+        tls: Option<&Tls>,
         closing: &CancellationToken,
     ) -> Self {
         let (inbox, arrived) = mpsc::channel(INBOX);
@@ -124,7 +135,12 @@ impl Shell {
                 tokio::spawn(closing.clone().run_until_cancelled_owned(receiving));
             }
             if let Some(tcp) = sockets.tcp {
-                let accepting = accept(tcp, listener, inbound.clone(), Arc::clone(&allowed), closing.clone());
+                let accepting = accept(tcp, None, listener, inbound.clone(), Arc::clone(&allowed), closing.clone());
+                tokio::spawn(closing.clone().run_until_cancelled_owned(accepting));
+            }
+            if let (Some(socket), Some(tls)) = (sockets.tls, tls) {
+                let (inbound, allowed, tls) = (inbound.clone(), Arc::clone(&allowed), Some(tls.clone()));
+                let accepting = accept(socket, tls, listener, inbound, allowed, closing.clone());
                 tokio::spawn(closing.clone().run_until_cancelled_owned(accepting));
             }
             udp.push((sockets.udp, sockets.address));
@@ -225,12 +241,16 @@ impl Shell {
                     tracing::debug!(peer = %peer.remote, %error, "sending a SIP datagram");
                 }
             }
-            Transport::Tcp => match peer.connection.and_then(|connection| self.connections.get(&connection)) {
-                Some(outbox) => outbox.send(bytes),
-                None => {
-                    tokio::spawn(connect(self.inbound.clone(), peer, bytes));
+            Transport::Tcp | Transport::Tls => {
+                match peer.connection.and_then(|connection| self.connections.get(&connection)) {
+                    Some(outbox) => outbox.send(bytes),
+                    None if peer.transport == Transport::Tls => {
+                        // Whose certificate should be expected there? RFC 5923 section 3: clients accept none either.
+                        tracing::info!(peer = %peer.remote, "the TLS connection for a SIP message is gone: not sent");
+                    }
+                    None => drop(tokio::spawn(connect(self.inbound.clone(), peer, bytes))),
                 }
-            },
+            }
         }
     }
 }
@@ -267,6 +287,7 @@ async fn receive(socket: Arc<UdpSocket>, listener: usize, inbox: mpsc::Sender<Ar
 
 async fn accept(
     socket: TcpListener,
+    tls: Option<Tls>,
     listener: usize,
     inbound: Inbound,
     allowed: Arc<Semaphore>,
@@ -274,16 +295,30 @@ async fn accept(
 ) {
     loop {
         let (stream, remote) = tcp::accept(&socket).await;
-        let Ok(permit) = Arc::clone(&allowed).try_acquire_owned() else {
-            tracing::warn!(peer = %remote, "too many SIP connections: one is refused");
-            continue;
-        };
         let Ok(local) = stream.local_addr() else { continue };
-        let peer = Peer { listener, transport: Transport::Tcp, remote, local, connection: None };
-        let serve = inbound.clone().serve(stream, peer, None);
+        let transport = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
+        let peer = Peer { listener, transport, remote, local, connection: None };
+        let (inbound, allowed, tls) = (inbound.clone(), Arc::clone(&allowed), tls.clone());
+        // A permit is for those who have finished their handshake: who stalls there takes none from the others.
+        let permit = move || {
+            let permit = allowed.try_acquire_owned();
+            permit.inspect_err(|_| tracing::warn!("too many SIP connections: one is refused"))
+        };
         let serve = async move {
-            serve.await;
-            drop(permit);
+            match tls {
+                None => {
+                    if let Ok(_permit) = permit() {
+                        inbound.serve(stream, peer, None).await;
+                    }
+                }
+                Some(tls) => {
+                    if let Some((stream, _)) = tls.accept(stream, remote, Spoken::Sip).await
+                        && let Ok(_permit) = permit()
+                    {
+                        inbound.serve(stream, peer, None).await;
+                    }
+                }
+            }
         };
         let span = tracing::info_span!("sip", peer = %remote);
         tokio::spawn(closing.clone().run_until_cancelled_owned(serve).instrument(span));
