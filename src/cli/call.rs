@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::audio::codec::Codec;
 use crate::audio::wav::{self, Channels};
 use crate::cli::tell;
-use crate::client::{self, AfterSound, Answer, CODECS, CallReport, CallSpec, Interpretation, Recognize, Target};
+use crate::client::{
+    self, AfterSound, Answer, CODECS, CallReport, CallSpec, Interpretation, Recognize, Suite, Target, Tls, Trust,
+};
 
 /// The port where answerd listens for SIP if nothing else is configured.
 const DEFAULT_PORT: u16 = 8060;
@@ -25,7 +27,8 @@ Exit status: 0 if the recognition succeeded and told a result, 1 if not.
 Examples:
   answerd call 127.0.0.1 hello.wav
   answerd call 127.0.0.1 greeting.wav --grammar builtin:speech/voicemail --json
-  answerd call mrcp.example.com:5060 hello.wav --transport tcp --param No-Input-Timeout=3000")]
+  answerd call mrcp.example.com:5060 hello.wav --transport tcp --param No-Input-Timeout=3000
+  answerd call mrcp.example.com:5061 hello.wav --tls --ca ca.pem --srtp")]
 pub(super) struct Arguments {
     /// Where the recognizer listens for SIP: a name or an address, an IPv6 address in brackets; the default port is 8060.
     #[arg(value_name = "HOST[:PORT]", value_parser = parse_server)]
@@ -42,6 +45,31 @@ pub(super) struct Arguments {
     /// How SIP travels.
     #[arg(long, value_enum, default_value_t = Transport::Udp)]
     transport: Transport,
+    /// SIP over TLS to a sips URI, and the control channel over TCP/TLS/MRCPv2; with --ca or --insecure.
+    #[arg(long, conflicts_with = "transport")]
+    tls: bool,
+    /// Roots that the server's certificate must come from (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca: Option<PathBuf>,
+    /// Believe any certificate.
+    #[arg(long, requires = "tls", conflicts_with = "ca")]
+    insecure: bool,
+    /// A certificate to show, with those between it and its root (PEM).
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// Encrypt the sound (SRTP, with the key in the offer), by this suite; AES_CM_128_HMAC_SHA1_80 if none is named.
+    #[arg(
+        long,
+        value_name = "SUITE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = Suite::AesCm128HmacSha1_80.as_str(),
+        value_parser = parse_suite
+    )]
+    srtp: Option<Suite>,
     /// The only codec to offer: PCMU, PCMA or L16. All three are offered if none is given.
     #[arg(long)]
     codec: Option<Codec>,
@@ -86,6 +114,30 @@ fn parse_parameter(text: &str) -> Result<(String, String), String> {
     if name.is_empty() { Err("the name is missing".to_owned()) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
+fn parse_suite(text: &str) -> Result<Suite, String> {
+    let known = || Suite::ALL.map(Suite::as_str).join(", ");
+    Suite::from_name(text).ok_or_else(|| format!("there are {}", known()))
+}
+
+/// What `--tls` and the options that go with it ask for.
+fn tls(arguments: &Arguments) -> anyhow::Result<Option<Tls>> {
+    if !arguments.tls {
+        return Ok(None);
+    }
+    let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("{}", file.display()));
+    let trust = match &arguments.ca {
+        Some(file) => Trust::Roots(read(file)?),
+        None if arguments.insecure => Trust::Any,
+        None => return Err(anyhow!("--tls: whose certificate is believed? Give --ca FILE, or --insecure")),
+    };
+    let identity = match (&arguments.certificate, &arguments.key) {
+        (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+        _ => None,
+    };
+    let identity = identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
+    Tls::new(trust, identity).map(Some).map_err(|why| anyhow!("--tls: {why}"))
+}
+
 fn parse_timeout(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|seconds| (0.1..=86_400.0).contains(seconds)).ok_or("not within 0.1 to 86400".to_owned())
 }
@@ -104,6 +156,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Transport::Udp => client::Transport::Udp,
         Transport::Tcp => client::Transport::Tcp,
     };
+    target.tls = tls(&arguments)?;
+    target.srtp = arguments.srtp;
     let recognize = Recognize {
         grammar: arguments.grammar.clone(),
         parameters: arguments.parameters.clone(),

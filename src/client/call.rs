@@ -16,11 +16,13 @@ use crate::client::line::{Line, sleep_until};
 use crate::client::mrcp::{self, Connection};
 use crate::client::result::{Answer, NotAResult};
 use crate::client::rtp::{AfterSound, CODECS, Player};
-use crate::client::sdp::{self, Settled};
+use crate::client::sdp::{self, Security, Settled};
+use crate::client::secure::Tls;
 use crate::client::uac::{Identity, Output, Refusal, TRANSACTION_TIMEOUT, Transport};
 use crate::wire::mrcp::{
     ChannelIdentifier, EventName, HeaderName, Message, Method, Request, RequestId, RequestState, Response,
 };
+use crate::wire::rtp::srtp::{Bare, Cryptor, MasterKey, Suite};
 use crate::wire::sip::Uri;
 
 /// How long a request on the control connection is waited for.
@@ -44,13 +46,39 @@ pub struct Target {
     pub transport: Transport,
     /// Codecs to offer, in order of preference.
     pub codecs: Vec<Codec>,
+    /// SIP and the control channel go over TLS, whatever `transport` says.
+    pub tls: Option<Tls>,
+    /// The sound is encrypted by this suite.
+    pub srtp: Option<Suite>,
 }
 
 impl Target {
-    /// A server with SIP over UDP and every codec offered.
+    /// A server with SIP over UDP, every codec offered, and nothing encrypted.
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, transport: Transport::Udp, codecs: CODECS.to_vec() }
+        let (transport, codecs) = (Transport::Udp, CODECS.to_vec());
+        Self { host: host.into(), port, transport, codecs, tls: None, srtp: None }
+    }
+
+    fn transport(&self) -> Transport {
+        if self.tls.is_some() { Transport::Tls } else { self.transport }
+    }
+
+    /// TLS, and whose name the server's certificate must have.
+    fn tls(&self) -> Option<(&Tls, &str)> {
+        self.tls.as_ref().map(|tls| (tls, self.host.as_str()))
+    }
+
+    /// What is encrypted, with new keys.
+    fn security(&self) -> Result<Security, CallError> {
+        let tls = self.tls.as_ref().map(|tls| tls.fingerprint().cloned());
+        let key = |suite: Suite| {
+            let mut octets = vec![0; suite.master_length()];
+            let filled = getrandom::fill(&mut octets).map_err(io::Error::other);
+            filled.map_err(|source| CallError::Socket { doing: "making a key", source })?;
+            Ok((suite, MasterKey::new(octets)))
+        };
+        Ok(Security { tls, srtp: self.srtp.map(key).transpose()? })
     }
 }
 
@@ -149,7 +177,7 @@ impl Call {
             return Err(CallError::CannotSend(CannotSend(*codec)));
         }
         let uri = request_uri(target)?;
-        let mut line = Line::open(server, target.transport, uri.clone(), identity()).await?;
+        let mut line = Line::open(server, target.transport(), target.tls(), uri.clone(), identity()).await?;
         let local = line.local();
         let doing = "opening an RTP socket";
         let broken = |source| CallError::Socket { doing, source };
@@ -157,20 +185,21 @@ impl Call {
         let rtp_port = rtp.local_addr().map_err(broken)?.port();
 
         // A session identifier of NTP size that JavaScript and C clients can read as a signed number.
-        let offer = sdp::offer(random() >> 2, local.ip(), rtp_port, &target.codecs);
+        let security = target.security()?;
+        let offer = sdp::offer(random() >> 2, local.ip(), rtp_port, &target.codecs, &security);
         line.uac.invite(Instant::now(), offer);
         tell(What::Inviting { uri: uri.to_string() });
         let answer = await_answer(&mut line, server, interrupt, &mut tell).await?;
         let setup = began.elapsed();
 
         let opened = async {
-            let settled = sdp::settle(&answer, &target.codecs)?;
+            let settled = sdp::settle(&answer, &target.codecs, &security)?;
             tell(What::Answered { mrcp: settled.mrcp, rtp: settled.rtp, codec: settled.codec });
             let channel = ChannelIdentifier::parse(&settled.channel)
                 .ok_or_else(|| CallError::BadAnswer(format!("\"{}\" is no channel identifier", settled.channel)))?;
             rtp.connect(settled.rtp).await.map_err(|source| CallError::Socket { doing, source })?;
             let connecting = Instant::now();
-            let connection = Connection::open(settled.mrcp).await?;
+            let connection = Connection::open(settled.mrcp, target.tls(), &settled.fingerprints).await?;
             tell(What::Connected { channel: settled.channel.clone() });
             Ok((settled, channel, connection, connecting.elapsed()))
         };
@@ -180,7 +209,9 @@ impl Call {
         };
         match opened {
             Ok((settled, channel, connection, connect)) => {
-                let player = Player::new(settled.codec, settled.payload_type, random());
+                let cryptor = security.srtp.map(|(suite, key)| Cryptor::new(suite, Bare::default(), &key, Vec::new()));
+                let cryptor = cryptor.map(|made| made.expect("the key was made for its suite"));
+                let player = Player::new(settled.codec, settled.payload_type, random(), cryptor);
                 Ok(Self {
                     began,
                     server,
@@ -501,15 +532,16 @@ fn request_uri(target: &Target) -> Result<Uri, CallError> {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
         _ => target.host.clone(),
     };
-    let transport = match target.transport {
-        Transport::Udp => "",
+    let parameter = match target.transport() {
+        // A sips URI has TLS by itself.
+        Transport::Udp | Transport::Tls => "",
         Transport::Tcp => ";transport=tcp",
     };
     let unusable = |_| CallError::Unresolved {
         host: target.host.clone(),
         source: io::Error::new(io::ErrorKind::InvalidInput, "not a host name"),
     };
-    format!("sip:{host}:{}{transport}", target.port).parse().map_err(unusable)
+    format!("{}:{host}:{}{parameter}", target.transport().scheme(), target.port).parse().map_err(unusable)
 }
 
 async fn resolve(host: &str, port: u16) -> Result<SocketAddr, CallError> {

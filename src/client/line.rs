@@ -1,4 +1,4 @@
-//! The signalling socket: a [`Uac`] over UDP or TCP, with the clock.
+//! The signalling socket: a [`Uac`] over UDP, TCP or TLS, with the clock.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::client::event::CallError;
+use crate::client::secure::{Stream, Tls};
 use crate::client::uac::{Identity, Output, Transport, Uac};
 use crate::wire::sip::{self, Message, Received, Uri};
 
@@ -32,29 +33,33 @@ pub(super) struct Line {
 #[derive(Debug)]
 enum Socket {
     /// Connected to the address that is written to, so that the system tells when nobody listens there.
-    Udp {
-        socket: UdpSocket,
-        peer: SocketAddr,
-        buffer: Vec<u8>,
-    },
+    Udp { socket: UdpSocket, peer: SocketAddr, buffer: Vec<u8> },
     Tcp {
-        stream: TcpStream,
+        stream: Box<dyn Stream>,
         parser: sip::Parser,
         received: BytesMut,
         unsent: BytesMut,
+        /// TLS may hold what was written.
+        unflushed: bool,
         closed: bool,
     },
 }
 
 impl Line {
-    /// Opens the socket for a call to `uri` at `server`. Nothing is sent yet, but over TCP the connection is made.
+    /// Opens the socket for a call to `uri` at `server`. Nothing is sent yet, but over TCP the connection is made, and
+    /// `tls` puts it under TLS with the host of that name.
     pub(super) async fn open(
         server: SocketAddr,
         transport: Transport,
+        tls: Option<(&Tls, &str)>,
         uri: Uri,
         identity: Identity,
     ) -> Result<Self, CallError> {
         let broken = |doing| move |source| CallError::Socket { doing, source };
+        if transport == Transport::Tls && tls.is_none() {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "nothing says whose certificate is believed");
+            return Err(CallError::Socket { doing: "SIP over TLS", source });
+        }
         let (socket, local) = match transport {
             Transport::Udp => {
                 let any: SocketAddr = match server {
@@ -66,14 +71,21 @@ impl Line {
                 let local = socket.local_addr().map_err(broken("opening a SIP socket"))?;
                 (Socket::Udp { socket, peer: server, buffer: vec![0; MAX_DATAGRAM] }, local)
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(server))
                     .await
                     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
                     .map_err(|source| CallError::NothingThere { server, source })?;
                 let local = stream.local_addr().map_err(broken("opening a SIP connection"))?;
+                let stream: Box<dyn Stream> = match tls {
+                    None => Box::new(stream),
+                    Some((tls, host)) => {
+                        tls.connect(stream, host, &[]).await.map_err(broken("the TLS handshake of SIP"))?
+                    }
+                };
                 let (received, unsent) = (BytesMut::new(), BytesMut::new());
-                (Socket::Tcp { stream, parser: sip::Parser::default(), received, unsent, closed: false }, local)
+                let (parser, unflushed, closed) = (sip::Parser::default(), false, false);
+                (Socket::Tcp { stream, parser, received, unsent, unflushed, closed }, local)
             }
         };
         Ok(Self {
@@ -164,10 +176,15 @@ impl Socket {
 
     /// Over TCP, writes what [`Socket::send`] took.
     async fn drain(&mut self) -> io::Result<()> {
-        if let Self::Tcp { stream, unsent, closed, .. } = self {
+        if let Self::Tcp { stream, unsent, unflushed, closed, .. } = self {
             while !unsent.is_empty() && !*closed {
                 let count = stream.write(unsent).await.inspect_err(|_| *closed = true)?;
                 unsent.advance(count);
+                *unflushed = true;
+            }
+            if *unflushed && !*closed {
+                stream.flush().await.inspect_err(|_| *closed = true)?;
+                *unflushed = false;
             }
         }
         Ok(())

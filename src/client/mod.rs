@@ -15,6 +15,7 @@ mod mrcp;
 mod result;
 mod rtp;
 mod sdp;
+mod secure;
 mod uac;
 
 use std::net::SocketAddr;
@@ -24,10 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audio::codec::Codec;
 
+pub use crate::wire::rtp::srtp::Suite;
+
 pub use call::{Call, Observer, Recognition, Recognize, Target};
 pub use event::{By, CallError, Cause, Event, What};
 pub use result::{Answer, Interpretation, NotAResult};
 pub use rtp::{AfterSound, CODECS, PTIME};
+pub use secure::{Tls, Trust};
 pub use uac::Transport;
 
 /// A call with one recognition.

@@ -1,4 +1,4 @@
-//! The control connection: MRCPv2 over TCP, RFC 6787 section 4.
+//! The control connection: MRCPv2 over TCP or TLS, RFC 6787 section 4.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,32 +9,46 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::event::{CallError, Cause};
+use crate::client::secure::{Stream, Tls};
 use crate::wire::mrcp::{
     ChannelIdentifier, CompletionCause, HeaderName, Headers, Message, Method, On, Parser, Request, RequestId,
     VendorParameters, unquote,
 };
+use crate::wire::sdp::Fingerprint;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to the recognizer.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     parser: Parser,
     unsent: BytesMut,
+    /// TLS may hold what was written.
+    unflushed: bool,
     received: BytesMut,
 }
 
 impl Connection {
-    /// Opens a connection.
-    pub(super) async fn open(mrcp: SocketAddr) -> Result<Self, CallError> {
+    /// Opens a connection; `tls` puts it under TLS with the host of that name, whose certificate must have one of these
+    /// fingerprints if there are any.
+    pub(super) async fn open(
+        mrcp: SocketAddr,
+        tls: Option<(&Tls, &str)>,
+        fingerprints: &[Fingerprint],
+    ) -> Result<Self, CallError> {
         let refused = |source| CallError::NoConnection { mrcp, source };
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(mrcp))
             .await
             .map_err(|_| refused(io::Error::from(io::ErrorKind::TimedOut)))?
             .map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
-        Ok(Self { stream, parser: Parser::default(), unsent: BytesMut::new(), received: BytesMut::new() })
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some((tls, host)) => tls.connect(stream, host, fingerprints).await.map_err(refused)?,
+        };
+        let (unsent, received) = (BytesMut::new(), BytesMut::new());
+        Ok(Self { stream, parser: Parser::default(), unsent, unflushed: false, received })
     }
 
     /// Queues a request; [`Connection::next`] sends it.
@@ -49,10 +63,16 @@ impl Connection {
             if let Some(message) = self.parser.poll_message().map_err(|malformed| lost(malformed.to_string()))? {
                 return Ok(message);
             }
-            let (mut reader, mut writer) = self.stream.split();
+            let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+            let unsent = &self.unsent;
+            let send =
+                async { if unsent.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(unsent).await } };
             tokio::select! {
-                written = writer.write(&self.unsent), if !self.unsent.is_empty() => match written {
-                    Ok(count) => self.unsent.advance(count),
+                sent = send, if !unsent.is_empty() || self.unflushed => match sent {
+                    Ok(count) => {
+                        self.unsent.advance(count);
+                        self.unflushed = count > 0;
+                    }
                     Err(error) => return Err(lost(error.to_string())),
                 },
                 read = reader.read_buf(&mut self.received) => match read {

@@ -1,4 +1,4 @@
-//! RTP sent (RFC 3550 section 5.1): a recording cut into packets, each with the moment it is due.
+//! RTP and SRTP sent (RFC 3550 section 5.1, RFC 3711): a recording cut into packets, each with the moment it is due.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::audio::SAMPLE_RATE;
 use crate::audio::codec::Codec;
 use crate::wire::rtp;
+use crate::wire::rtp::srtp::Cryptor;
 
 /// Length of a packet's sound, the same that FreeSWITCH and UniMRCP send.
 pub const PTIME: Duration = Duration::from_millis(20);
@@ -43,6 +44,8 @@ pub(super) struct Player {
     playing: Option<Playing>,
     payload: Vec<u8>,
     packets: u64,
+    /// What encrypts the packets, and how often the sequence number has rolled over.
+    srtp: Option<(Cryptor, u32)>,
 }
 
 /// One recording on its way.
@@ -57,9 +60,16 @@ struct Playing {
 
 impl Player {
     /// A stream whose numbers begin at random, taken from `seed` (RFC 3550 section 5.1). The codec is one of [`CODECS`].
-    pub(super) const fn new(codec: Codec, payload_type: u8, seed: u64) -> Self {
+    pub(super) fn new(codec: Codec, payload_type: u8, seed: u64, srtp: Option<Cryptor>) -> Self {
         let sender = rtp::Sender::new((seed >> 32) as u32, (seed >> 16) as u16, (seed as u32).rotate_left(11));
-        Self { sender, codec, payload_type, epoch: None, playing: None, payload: Vec::new(), packets: 0 }
+        let mut sender = sender;
+        if srtp.is_some() {
+            // A first packet that is lost must not leave it open whether the number has rolled over (RFC 3711 section
+            // 3.3.1).
+            sender.sequence_number &= 0x7FFF;
+        }
+        let srtp = srtp.map(|cryptor| (cryptor, 0));
+        Self { sender, codec, payload_type, epoch: None, playing: None, payload: Vec::new(), packets: 0, srtp }
     }
 
     /// Packets sent since the stream began.
@@ -109,6 +119,12 @@ impl Player {
         self.codec.encode(&samples, &mut self.payload).expect("calls are placed with codecs that can be sent");
         packet.clear();
         self.sender.write(self.payload_type, playing.sent == 0, &self.payload, PACKET_SAMPLES as u32, packet);
+        if let Some((cryptor, roc)) = &mut self.srtp {
+            cryptor.protect(*roc, packet).expect("a packet has its headers");
+            if self.sender.sequence_number == 0 {
+                *roc = roc.wrapping_add(1);
+            }
+        }
         playing.sent += 1;
         self.packets += 1;
         true
@@ -134,7 +150,7 @@ mod tests {
     #[test]
     fn packets_are_due_every_20_ms_from_the_first_however_late_they_leave() {
         let start = Instant::now();
-        let mut player = Player::new(Codec::Pcmu, 0, 0x1234_5678_9abc_def0);
+        let mut player = Player::new(Codec::Pcmu, 0, 0x1234_5678_9abc_def0, None);
         player.start(start, vec![1000; 400].into(), AfterSound::Nothing);
         let mut packet = Vec::new();
         assert!(player.poll_packet(start, &mut packet));
@@ -153,7 +169,7 @@ mod tests {
     #[test]
     fn header_fields_follow_one_another_and_the_marker_is_on_the_first() {
         let start = Instant::now();
-        let mut player = Player::new(Codec::Pcma, 8, u64::MAX);
+        let mut player = Player::new(Codec::Pcma, 8, u64::MAX, None);
         player.start(start, vec![0; 320].into(), AfterSound::Silence);
         let mut first = Vec::new();
         let mut second = Vec::new();
@@ -168,7 +184,7 @@ mod tests {
     #[test]
     fn silence_follows_the_recording_and_the_last_packet_is_filled_with_it() {
         let start = Instant::now();
-        let mut player = Player::new(Codec::L16Narrow, 96, 7);
+        let mut player = Player::new(Codec::L16Narrow, 96, 7, None);
         player.start(start, vec![-2; 161].into(), AfterSound::Silence);
         let mut packet = Vec::new();
         let mut payloads = Vec::new();
@@ -187,7 +203,7 @@ mod tests {
     #[test]
     fn timestamp_follows_real_time_across_a_pause() {
         let start = Instant::now();
-        let mut player = Player::new(Codec::Pcmu, 0, 99);
+        let mut player = Player::new(Codec::Pcmu, 0, 99, None);
         let mut first = Vec::new();
         let mut again = Vec::new();
         player.start(start, vec![0; 160].into(), AfterSound::Nothing);

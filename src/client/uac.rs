@@ -23,6 +23,18 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A connection under TLS, to a sips URI.
+    Tls,
+}
+
+impl Transport {
+    /// The scheme of our URIs.
+    pub(super) const fn scheme(self) -> &'static str {
+        match self {
+            Self::Udp | Self::Tcp => "sip",
+            Self::Tls => "sips",
+        }
+    }
 }
 
 /// What the machine wants done or tells.
@@ -467,6 +479,7 @@ impl Uac {
         match self.transport {
             Transport::Udp => format!("<sip:answerd@{}>", self.local),
             Transport::Tcp => format!("<sip:answerd@{};transport=tcp>", self.local),
+            Transport::Tls => format!("<sips:answerd@{}>", self.local),
         }
     }
 
@@ -491,6 +504,7 @@ impl Uac {
         let transport = match self.transport {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
         };
         let mut via = Via::new(transport, self.local, branch);
         via.params.set("rport", None);
@@ -498,7 +512,9 @@ impl Uac {
         let mut request = Request::new(method.clone(), uri.clone());
         request.headers.push(HeaderName::VIA, via);
         request.headers.push(HeaderName::MAX_FORWARDS, 70);
-        request.headers.push(HeaderName::FROM, format!("<sip:answerd@{}>;tag={local_tag}", self.local));
+        request
+            .headers
+            .push(HeaderName::FROM, format!("<{}:answerd@{}>;tag={local_tag}", self.transport.scheme(), self.local));
         request.headers.push(HeaderName::TO, to);
         request.headers.push(HeaderName::CALL_ID, call_id);
         request.headers.push(HeaderName::CSEQ, format!("{cseq} {method}"));
