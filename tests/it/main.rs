@@ -17,4 +17,5 @@ mod sdp;
 mod server;
 mod sip;
 mod tidy;
+mod tls;
 mod transcript;
