@@ -5,9 +5,11 @@
 //!
 //! - [`audio`] sampled sound: frames, sample time, G.711, L16, Opus, resampling
 //! - [`wire`] bytes to values and back: SIP, SDP, MRCP, RTP
+//! - [`plot`] drawings as SVG and PNG, axes of charts
 //! - [`ops`] for the operator: logs
 //! - [`media`] datagrams to frames: source validation, jitter buffer, telephone-event
 //! - [`detect`] frames to decisions: spectrum, tones, cadence, model, policy
+//! - [`eval`] recordings against their truth, and pictures of what was heard
 //! - [`grammar`] what may be heard and how it is told: SRGS, builtins, NLSML and JSON results
 //! - [`session`] one call, sans-IO: SIP transactions and dialogs, offer/answer, the MRCP recognizer
 //! - [`engine`] worker threads that own RTP sockets, streams and detectors
@@ -21,10 +23,12 @@ pub mod client;
 pub mod config;
 pub mod detect;
 pub mod engine;
+pub mod eval;
 pub mod grammar;
 pub mod media;
 pub mod net;
 pub mod ops;
+pub mod plot;
 pub mod server;
 pub mod session;
 pub mod wire;

@@ -1,10 +1,12 @@
 //! Sampled sound: frames and sample time, and the codecs between bytes and samples.
 
 pub mod codec;
+pub mod flac;
 pub mod g711;
 pub mod l16;
 #[cfg(feature = "opus")]
 pub mod opus;
+pub mod recording;
 pub mod resample;
 pub mod wav;
 
@@ -71,6 +73,19 @@ impl Frame<'_> {
             Self::Missing { samples: all } => Self::Missing { samples: all - samples },
         }
     }
+}
+
+/// Sound with holes in it: from, length, in samples; in order, apart and inside.
+#[must_use]
+pub fn frames<'a>(sound: &'a [i16], holes: &[(usize, usize)]) -> Vec<Frame<'a>> {
+    let mut frames = Vec::new();
+    let mut at = 0;
+    for &(from, samples) in holes {
+        frames.extend([Frame::Sound(&sound[at..from]), Frame::Missing { samples }]);
+        at = from + samples;
+    }
+    frames.push(Frame::Sound(&sound[at..]));
+    frames
 }
 
 /// The nearest 16 bit sample; beyond full scale it is clipped, and what is no number is silence.

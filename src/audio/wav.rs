@@ -115,29 +115,28 @@ pub fn read(bytes: &[u8], channels: Channels) -> Result<Recording, WavError> {
     }
     let width = format.encoding.width();
     let block = width * usize::from(format.channels);
-    let mono = data.chunks_exact(block).map(|block| {
+    let sound = data.chunks_exact(block).map(|block| {
         let mut samples = block.chunks_exact(width).map(|sample| format.encoding.sample(sample));
         match channels {
             Channels::Mix => samples.sum::<f32>() / f32::from(format.channels),
             Channels::Pick(channel) => samples.nth(usize::from(channel)).unwrap_or(0.0),
         }
     });
-    let samples = if format.rate == SAMPLE_RATE {
-        mono.map(to_i16).collect()
-    } else {
-        let count = (data.len() / block) as u64;
-        convert(format.rate, count, mono).map_err(WavError::Rate)?
-    };
+    let samples = mono(format.rate, (data.len() / block) as u64, sound).map_err(WavError::Rate)?;
     Ok(Recording { samples, rate: format.rate, channels: format.channels, encoding: format.encoding })
 }
 
-/// Converts a whole recording: the converter's delay is taken off, so that times stay those of the file.
-fn convert(rate: u32, count: u64, mono: impl Iterator<Item = f32>) -> Result<Vec<i16>, UnsupportedRate> {
+/// Brings a whole recording of `count` samples to [`SAMPLE_RATE`]: a converter's delay is taken off, so that times stay
+/// those of the file.
+pub(super) fn mono(rate: u32, count: u64, sound: impl Iterator<Item = f32>) -> Result<Vec<i16>, UnsupportedRate> {
+    if rate == SAMPLE_RATE {
+        return Ok(sound.map(to_i16).collect());
+    }
     let mut resampler = Resampler::new(rate)?;
     let wanted = (count * u64::from(SAMPLE_RATE)).div_ceil(u64::from(rate)) as usize;
     let delay = resampler.delay();
     let mut out = Vec::with_capacity(wanted + delay + 1);
-    resampler.push(mono, &mut out);
+    resampler.push(sound, &mut out);
     let tail = (delay as u64 + 1) * u64::from(rate) / u64::from(SAMPLE_RATE) + 1;
     resampler.push(std::iter::repeat_n(0.0, tail as usize), &mut out);
     out.drain(..delay);

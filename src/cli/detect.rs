@@ -2,22 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use crate::audio::wav::{self, Channels};
-use crate::audio::{Frame, SAMPLE_RATE, SampleTime};
-use crate::detect::{Config, Detector, Event, Listen, Model, Outcome, Plans, advance};
-use crate::grammar::{Body, Documents, Resolution, Store, resolve};
-use crate::session;
-
-/// Samples given to the detector at once: 100 ms.
-const PIECE: usize = 800;
-/// After a recording's end nothing arrives any more. No timer lasts longer, in seconds.
-const LONGEST_WAIT_S: usize = 300;
+use crate::audio::{Frame, SampleTime};
+use crate::cli::cores::on_all_cores;
+use crate::cli::offline::{self, Offline};
+use crate::detect::{Model, Outcome, Trace};
+use crate::eval::{picture, picture_page};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -28,40 +21,34 @@ Exit status: 0 if all files were read, 1 if not.
 
 Examples:
   answerd detect hello.wav greeting.wav
-  answerd detect --grammar builtin:speech/voicemail --json *.wav")]
+  answerd detect --grammar builtin:speech/voicemail --json *.wav
+  answerd detect --grammar builtin:speech/voicemail --plot greeting.svg greeting.wav")]
 pub(super) struct Arguments {
-    /// Recordings: any WAV, of any rate and number of channels, linear, mu-law or A-law.
+    /// Recordings: any WAV, of any rate and number of channels, linear, mu-law or A-law, and FLAC.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// URI of the grammar to recognize with.
-    #[arg(long, value_name = "URI", default_value = "builtin:speech/answer")]
-    grammar: String,
+    #[command(flatten)]
+    options: offline::Options,
     /// Print one JSON object per file and line instead of a table.
     #[arg(long)]
     json: bool,
-    /// Use this model (ONNX) instead of the built-in one.
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// Decide by rules alone, without a model.
-    #[arg(long, conflicts_with = "model")]
-    rules: bool,
-    /// Speed-Vs-Accuracy: 0.0 fastest, 1.0 surest.
-    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
-    speed_vs_accuracy: Option<f32>,
+    /// Draw what was heard and decided, of one recording: spectrogram, tones, level, the model's probabilities, by the
+    /// file's ending as SVG, PNG or HTML.
+    #[arg(long, value_name = "FILE.svg|png|html")]
+    plot: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let listen = listening(&arguments)?;
-    let config = Config { model: arguments.model.clone(), rules_only: arguments.rules, ..Config::default() };
-    // What is wrong with a model is said before any work; one that was not asked for is done without.
-    if let Err(error) = Model::load(&config) {
-        if arguments.model.is_some() {
-            return Err(error.into());
+    let plot = match &arguments.plot {
+        None => None,
+        Some(_) if arguments.files.len() > 1 => {
+            bail!("--plot draws one recording, not {}", arguments.files.len())
         }
-        eprintln!("answerd: {error}; rules decide");
-    }
-    let config = Arc::new(config);
-    let rows = work_off(&arguments.files, &config, &listen);
+        Some(file) => Some((file.as_path(), Form::of(file)?)),
+    };
+    let offline = Offline::new(&arguments.options)?;
+    let rows =
+        on_all_cores(&arguments.files, || offline.model(), |model, file| detect(file, &offline, model, plot), |_| ());
     let mut failed = false;
     if !arguments.json {
         println!("{}", Row::HEAD);
@@ -79,67 +66,47 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn parse_fraction(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not from 0.0 to 1.0".to_owned())
-}
-
-/// What the grammar asks for.
-fn listening(arguments: &Arguments) -> anyhow::Result<Listen> {
-    let body = Body { media_type: "text/uri-list", bytes: arguments.grammar.as_bytes(), ..Body::default() };
-    let resolved = match resolve(&body, &Store::new(0), &Documents::new()).map_err(|error| anyhow!("{error}"))? {
-        Resolution::Done(resolved) => resolved,
-        Resolution::Needs(uris) => bail!("--grammar: {} is not fetched here", uris.join(", ")),
-    };
-    if resolved.active.len() != 1 {
-        bail!("--grammar: one URI, please");
+fn detect(file: &Path, offline: &Offline, model: &mut Model, plot: Option<(&Path, Form)>) -> anyhow::Result<Row> {
+    let sound = offline::read(file)?;
+    let frames = [Frame::Sound(&sound)];
+    let outcome = offline.decide(model, &frames)?;
+    let row = Row::new(file, &outcome);
+    if let Some((to, form)) = plot {
+        let trace = Trace::of(model, &offline.plans, &frames);
+        let bytes = form.draw(&row, &trace, &outcome);
+        std::fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
     }
-    // As a RECOGNIZE that says nothing else, so that a recording is decided as a call is.
-    let mut listen = session::Config::default().listening(resolved.active);
-    if let Some(dial) = arguments.speed_vs_accuracy {
-        listen.speed_vs_accuracy = dial;
+    Ok(row)
+}
+
+/// What a plot is written as.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Svg,
+    Png,
+    Html,
+}
+
+impl Form {
+    /// By the file's ending.
+    fn of(file: &Path) -> anyhow::Result<Self> {
+        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+        Ok(match ending.as_str() {
+            "svg" => Self::Svg,
+            "png" => Self::Png,
+            "html" | "htm" => Self::Html,
+            _ => bail!("--plot: {} ends neither in .svg nor in .png nor in .html", file.display()),
+        })
     }
-    Ok(listen)
-}
 
-/// All files, on all cores; results in the files' order.
-fn work_off(files: &[PathBuf], config: &Arc<Config>, listen: &Listen) -> Vec<anyhow::Result<Row>> {
-    let plans = Plans::default();
-    let next = AtomicUsize::new(0);
-    let rows: Mutex<Vec<Option<anyhow::Result<Row>>>> = Mutex::new(files.iter().map(|_| None).collect());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut model = Model::load(config).unwrap_or_else(|_| Model::rules());
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(n) else { break };
-                    let row = detect(file, config, listen, &plans, &mut model);
-                    rows.lock().expect("no thread panics while it holds the lock")[n] = Some(row);
-                }
-            });
-        }
-    });
-    rows.into_inner().expect("no thread panics while it holds the lock").into_iter().flatten().collect()
-}
-
-fn detect(file: &Path, config: &Arc<Config>, listen: &Listen, plans: &Plans, model: &mut Model) -> anyhow::Result<Row> {
-    let bytes = std::fs::read(file).context("cannot read")?;
-    let recording = wav::read(&bytes, Channels::Mix)?;
-    let mut detector = Detector::with_plans(Arc::clone(config), plans);
-    detector.listen(listen.clone());
-    let sound = recording.samples.chunks(PIECE).map(Frame::Sound);
-    let after = std::iter::repeat_n(Frame::Missing { samples: PIECE }, LONGEST_WAIT_S * SAMPLE_RATE as usize / PIECE);
-    for frame in sound.chain(after) {
-        detector.push(frame);
-        advance(model, &mut [&mut detector]);
-        while let Some(event) = detector.poll_event() {
-            if let Event::Concluded(outcome) = event {
-                return Ok(Row::new(file, &outcome));
-            }
+    fn draw(self, row: &Row, trace: &Trace, outcome: &Outcome) -> Vec<u8> {
+        let drawing = picture(&row.file, trace, outcome);
+        match self {
+            Self::Svg => drawing.to_svg().into_bytes(),
+            Self::Png => drawing.to_png(),
+            Self::Html => picture_page(&row.file, &drawing, &row.words()).into_bytes(),
         }
     }
-    bail!("no decision within {LONGEST_WAIT_S} s after the end of the recording")
 }
 
 /// One file's result; the fields are those of the JSON form.
@@ -204,6 +171,28 @@ impl Row {
                 })
                 .collect(),
         }
+    }
+
+    /// Names and values, for a page.
+    fn words(&self) -> Vec<(&'static str, String)> {
+        let seconds = |at: Option<f64>| at.map_or_else(|| "-".to_owned(), |at| format!("{at:.3} s"));
+        let beep = self.beep.as_ref().map_or_else(
+            || "-".to_owned(),
+            |beep| format!("{:.3} s to {:.3} s, {} Hz, {} dB", beep.on_s, beep.off_s, beep.hz, beep.level_db),
+        );
+        let alternatives = self.alternatives.iter().map(|other| format!("{} {:.3}", other.label, other.confidence));
+        vec![
+            ("label", self.label.to_owned()),
+            ("confidence", format!("{:.3}", self.confidence)),
+            ("alternatives", alternatives.collect::<Vec<_>>().join(", ")),
+            ("decided", seconds(Some(self.decided_at_s))),
+            ("speech", seconds(self.speech_on_s)),
+            ("end of greeting", seconds(self.greeting_end_s)),
+            ("beep", beep),
+            ("speak at", seconds(self.speak_at_s)),
+            ("reason", self.reason.clone()),
+            ("method", self.method.to_owned()),
+        ]
     }
 
     fn line(&self) -> String {

@@ -13,12 +13,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 
-use crate::audio::{Frame, SAMPLE_RATE};
+use crate::audio::{Frame, SAMPLE_RATE, frames};
+use crate::cli::cores::on_all_cores;
 use crate::detect::{Candidate, FEATURES, Features, Plans, candidates_of, features_of};
 
 #[derive(Debug, clap::Args)]
@@ -75,24 +74,13 @@ fn write_tones(mut out: impl Write, results: Vec<Vec<Candidate>>) -> anyhow::Res
 /// Reads each recording of the list and works on it, on all cores; results in the list's order.
 fn for_each<T: Send>(lines: &[&str], work: fn(&Plans, &[Frame<'_>]) -> T) -> anyhow::Result<Vec<T>> {
     let plans = Plans::default();
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<anyhow::Result<T>>>> = Mutex::new(lines.iter().map(|_| None).collect());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((n, line)) = {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    lines.get(n).map(|line| (n, line))
-                } {
-                    let result = read(line)
-                        .map(|(sound, holes)| work(&plans, &frames(&sound, &holes)))
-                        .with_context(|| format!("line {}: {line}", n + 1));
-                    results.lock().expect("no thread panics while it holds the lock")[n] = Some(result);
-                }
-            });
-        }
-    });
-    results.into_inner().expect("no thread panics while it holds the lock").into_iter().flatten().collect()
+    let numbered: Vec<(usize, &str)> = lines.iter().copied().enumerate().collect();
+    let one = |_: &mut (), &(n, line): &(usize, &str)| {
+        read(line)
+            .map(|(sound, holes)| work(&plans, &frames(&sound, &holes)))
+            .with_context(|| format!("line {}: {line}", n + 1))
+    };
+    on_all_cores(&numbered, || (), one, |_| ()).into_iter().collect()
 }
 
 /// A recording's samples, and its holes: from, length.
@@ -117,15 +105,4 @@ fn read(line: &str) -> anyhow::Result<Sound> {
         at = from + samples;
     }
     Ok((sound, list))
-}
-
-fn frames<'a>(sound: &'a [i16], holes: &[(usize, usize)]) -> Vec<Frame<'a>> {
-    let mut frames = Vec::new();
-    let mut at = 0;
-    for &(from, samples) in holes {
-        frames.extend([Frame::Sound(&sound[at..from]), Frame::Missing { samples }]);
-        at = from + samples;
-    }
-    frames.push(Frame::Sound(&sound[at..]));
-    frames
 }

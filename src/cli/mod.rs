@@ -4,9 +4,13 @@
 
 mod call;
 mod check;
+mod cores;
 mod demo;
 mod detect;
+mod eval;
 mod features;
+mod offline;
+mod progress;
 mod serve;
 mod tell;
 
@@ -28,6 +32,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Tell what answered in recordings, offline, through the same detection as the server.
     Detect(detect::Arguments),
+    /// Measure detection on recordings of which is known who answered.
+    Eval(eval::Arguments),
     /// Place a call to an MRCPv2 recognizer, stream a recording, print the result.
     Call(call::Arguments),
     /// Start a server on free loopback ports, place three calls to it, and show what happens.
@@ -45,6 +51,7 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Detect(arguments) => detect::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
         Command::Call(arguments) => call::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments),

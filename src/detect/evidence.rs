@@ -8,7 +8,7 @@ use crate::detect::dtmf::Keys;
 use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, Features};
 use crate::detect::sit::{Sit, Triplet};
-use crate::detect::spectrum::{Analyzer, Plans};
+use crate::detect::spectrum::{Analyzer, Hop, Plans};
 use crate::detect::tones::{Tones, Track};
 
 /// A tone that runs counts as heard after this long, in milliseconds.
@@ -79,6 +79,11 @@ impl Senses {
     /// Samples taken in so far.
     pub(super) fn now(&self) -> SampleTime {
         self.analyzer.now()
+    }
+
+    /// The last hop.
+    pub(super) fn hop(&self) -> &Hop {
+        self.analyzer.last()
     }
 
     /// Voice activity and its cadence since the last restart.

@@ -18,6 +18,7 @@ mod policy;
 mod sit;
 mod spectrum;
 mod tones;
+mod trace;
 mod view;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use model::{Backend, Model, ModelError};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, SitKind, Timeline};
 pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};
+pub use trace::{Moment, Step, Trace};
 
 use crate::audio::Frame;
 

@@ -10,6 +10,7 @@
 mod call;
 mod client;
 mod config;
+mod eval;
 mod replay;
 mod rfc6787;
 mod rsipstack;

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("audio", &[]),
     ("wire", &[]),
+    ("plot", &[]),
     ("ops", &[]),
     ("media", &["audio", "wire::rtp"]),
     ("detect", &["audio"]),
+    ("eval", &["audio", "detect", "plot"]),
     ("grammar", &["audio", "detect"]),
     ("session", &["audio", "wire", "grammar", "detect"]),
     ("engine", &["audio", "wire::rtp", "media", "detect"]),
@@ -19,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["audio", "wire", "grammar", "ops", "media", "detect", "session", "engine"]),
     ("config", &["ops", "media", "detect", "session", "engine", "net"]),
     ("server", &["config", "ops", "detect", "session", "engine", "net"]),
-    ("cli", &["audio", "grammar", "ops", "detect", "session", "client", "config", "server"]),
+    ("cli", &["audio", "grammar", "ops", "detect", "eval", "session", "client", "config", "server"]),
 ];
 
 /// Longest file before its tests, in lines.

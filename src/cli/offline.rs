@@ -1,0 +1,120 @@
+//! Recordings through the same detection as a call.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::audio::recording;
+use crate::audio::wav::Channels;
+use crate::audio::{Frame, SAMPLE_RATE};
+use crate::detect::{Config, Detector, Event, Listen, Model, Outcome, Plans, advance};
+use crate::grammar::{Body, Documents, Resolution, Store, resolve};
+use crate::session;
+
+/// Samples given to the detector at once: 100 ms.
+const PIECE: usize = 800;
+/// After a recording's end nothing arrives any more. No timer lasts longer, in seconds.
+const LONGEST_WAIT_S: usize = 300;
+
+/// How recordings are listened to.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// URI of the grammar to recognize with.
+    #[arg(long, value_name = "URI", default_value = "builtin:speech/answer")]
+    pub(super) grammar: String,
+    /// Use this model (ONNX) instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Decide by rules alone, without a model.
+    #[arg(long, conflicts_with = "model")]
+    rules: bool,
+    /// Speed-Vs-Accuracy: 0.0 fastest, 1.0 surest.
+    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
+    speed_vs_accuracy: Option<f32>,
+}
+
+fn parse_fraction(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not from 0.0 to 1.0".to_owned())
+}
+
+/// What every recording is listened to with.
+pub(super) struct Offline {
+    listen: Listen,
+    config: Arc<Config>,
+    pub(super) plans: Plans,
+    /// What runs the model, in words.
+    pub(super) backend: String,
+}
+
+impl Offline {
+    /// Fails if the grammar or a model that was asked for can't be used; what is wrong is said before any work.
+    pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
+        let listen = listening(options)?;
+        let config = Config { model: options.model.clone(), rules_only: options.rules, ..Config::default() };
+        let backend = match Model::load(&config) {
+            Ok(model) => model.backend().to_string(),
+            Err(error) if options.model.is_some() => return Err(error.into()),
+            // One that was not asked for is done without.
+            Err(error) => {
+                eprintln!("answerd: {error}; rules decide");
+                Model::rules().backend().to_string()
+            }
+        };
+        Ok(Self { listen, config: Arc::new(config), plans: Plans::default(), backend })
+    }
+
+    /// A thread's own model.
+    pub(super) fn model(&self) -> Model {
+        Model::load(&self.config).unwrap_or_else(|_| Model::rules())
+    }
+
+    /// What is decided of sound after whose end nothing arrives any more.
+    pub(super) fn decide(&self, model: &mut Model, frames: &[Frame<'_>]) -> anyhow::Result<Outcome> {
+        let mut detector = Detector::with_plans(Arc::clone(&self.config), &self.plans);
+        detector.listen(self.listen.clone());
+        let after = Frame::Missing { samples: LONGEST_WAIT_S * SAMPLE_RATE as usize };
+        for frame in frames.iter().chain([&after]).flat_map(|frame| pieces(*frame)) {
+            detector.push(frame);
+            advance(model, &mut [&mut detector]);
+            while let Some(event) = detector.poll_event() {
+                if let Event::Concluded(outcome) = event {
+                    return Ok(*outcome);
+                }
+            }
+        }
+        bail!("no decision within {LONGEST_WAIT_S} s after the end of the recording")
+    }
+}
+
+/// A file's sound.
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<i16>> {
+    let bytes = std::fs::read(file).context("cannot read")?;
+    Ok(recording::read(&bytes, Channels::Mix)?.samples)
+}
+
+/// A frame, cut.
+fn pieces(frame: Frame<'_>) -> impl Iterator<Item = Frame<'_>> {
+    (0..frame.len()).step_by(PIECE).map(move |from| match frame.skip(from) {
+        Frame::Sound(sound) => Frame::Sound(&sound[..sound.len().min(PIECE)]),
+        Frame::Missing { samples } => Frame::Missing { samples: samples.min(PIECE) },
+    })
+}
+
+/// What the grammar asks for.
+fn listening(options: &Options) -> anyhow::Result<Listen> {
+    let body = Body { media_type: "text/uri-list", bytes: options.grammar.as_bytes(), ..Body::default() };
+    let resolved = match resolve(&body, &Store::new(0), &Documents::new()).map_err(|error| anyhow!("{error}"))? {
+        Resolution::Done(resolved) => resolved,
+        Resolution::Needs(uris) => bail!("--grammar: {} is not fetched here", uris.join(", ")),
+    };
+    if resolved.active.len() != 1 {
+        bail!("--grammar: one URI, please");
+    }
+    // As a RECOGNIZE that says nothing else, so that a recording is decided as a call is.
+    let mut listen = session::Config::default().listening(resolved.active);
+    if let Some(dial) = options.speed_vs_accuracy {
+        listen.speed_vs_accuracy = dial;
+    }
+    Ok(listen)
+}

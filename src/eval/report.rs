@@ -1,0 +1,543 @@
+//! What was told of calls against what is true of them, in figures.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::audio::SampleTime;
+use crate::detect::{Label, Outcome};
+use crate::eval::Truth;
+use crate::eval::statistics::{Auc, Calibration, Rate, RocPoint, Share, Spread, roc, round};
+
+/// A beep told so near the true one's beginning is the true one, in seconds.
+const BEEP_NEAR_S: f64 = 0.2;
+/// Speech told so much before it begins is told too early, in seconds.
+const EARLY_S: f64 = 0.3;
+
+/// One recording: its truth, what was told of it, its length in seconds.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What is true.
+    pub truth: Truth,
+    /// What was told.
+    pub outcome: Outcome,
+    /// Length of the recording.
+    pub duration_s: f64,
+}
+
+/// What was measured, and with what.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Settings {
+    /// The table.
+    pub truth: String,
+    /// URI of the grammar.
+    pub grammar: String,
+    /// What ran the model.
+    pub backend: String,
+    /// The version of the program.
+    pub version: String,
+    /// What was done to the recordings, in words; empty if nothing.
+    pub stress: Vec<String>,
+}
+
+/// A recording of which nothing can be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// Its path, as the table has it.
+    pub file: String,
+    /// The table's line.
+    pub line: u64,
+    /// Why.
+    pub error: String,
+}
+
+/// Everything that is told of a table of recordings. The fields are those of the JSON form.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// What was measured.
+    pub settings: Settings,
+    /// All calls together.
+    pub all: Figures,
+    /// Labels told for each kind of call: the confusion matrix.
+    pub confusion: Vec<Row>,
+    /// People against automated answers, by the confidence that it is a person.
+    pub roc: Vec<RocPoint>,
+    /// How right confidences are, over all calls.
+    pub calibration: Calibration,
+    /// The like over people and automated answers alone.
+    pub calibration_speech: Calibration,
+    /// When tones, music and silence were told, of those that were told rightly, in seconds of the recording.
+    pub decided_s: BTreeMap<&'static str, Spread>,
+    /// How far the onset of speech told is from the true one, in seconds.
+    pub speech_onset_error_s: Option<Spread>,
+    /// Calls in which it is told more than 0.3 s too early.
+    pub speech_onset_early: Share,
+    /// The figures by label and detail.
+    pub by_kind: Vec<Group>,
+    /// The figures by source of the voice.
+    pub by_source: Vec<Group>,
+    /// The figures by codec.
+    pub by_codec: Vec<Group>,
+    /// Every call, in the table's order.
+    pub calls: Vec<Told>,
+    /// Recordings that could not be read or decided.
+    pub failed: Vec<Failed>,
+}
+
+/// One row of the confusion matrix.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The true label.
+    pub label: &'static str,
+    /// Its detail.
+    pub detail: String,
+    /// How often each label was told.
+    pub told: BTreeMap<&'static str, usize>,
+    /// Rightly told ones.
+    pub right: Share,
+}
+
+/// The figures of some calls.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// What they have in common; empty if the table does not say.
+    pub name: String,
+    /// Their figures.
+    pub figures: Figures,
+}
+
+/// The figures that count.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    /// Calls, and those whose label is right. A beep told of a machine is right.
+    pub right: Share,
+    /// People told as people.
+    pub people_told_human: Share,
+    /// People told as anything else but silence and unknown: these calls are lost.
+    pub people_told_automated: Share,
+    /// Machines, menus and screening assistants told as one of them (or by their beep).
+    pub automated_told_automated: Share,
+    /// Those told as people.
+    pub automated_told_human: Share,
+    /// How well the confidence tells people from automated answers.
+    pub auc: Option<Auc>,
+    /// People told as people: when, after the greeting's end, in seconds.
+    pub human_after_greeting_s: Option<Spread>,
+    /// Automated answers told as such: when, after the speech's beginning, in seconds.
+    pub automated_after_onset_s: Option<Spread>,
+    /// Beeps.
+    pub beeps: Beeps,
+}
+
+/// Figures of beeps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Beeps {
+    /// Beeps that were told, with their beginning within 0.2 s.
+    pub recall: Share,
+    /// How far the beginning told is from the true one, in seconds.
+    pub onset_error_s: Option<Spread>,
+    /// The like for the end.
+    pub offset_error_s: Option<Spread>,
+    /// The like for the frequency, in hertz.
+    pub frequency_error_hz: Option<Spread>,
+    /// When the call was decided after the beep's end, in seconds.
+    pub told_after_end_s: Option<Spread>,
+    /// Beeps told where there is none, in the time that was listened to.
+    pub false_beeps: Rate,
+    /// In which kinds of calls they were told.
+    pub false_in: BTreeMap<String, usize>,
+}
+
+/// One call of the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Told {
+    /// The recording's path, as the table has it.
+    pub file: String,
+    /// The true label.
+    pub truth: &'static str,
+    /// Its detail.
+    pub detail: String,
+    /// The source of the voice.
+    pub source: String,
+    /// The codec.
+    pub codec: String,
+    /// The label told.
+    pub label: &'static str,
+    /// Its confidence.
+    pub confidence: f64,
+    /// Whether it is right.
+    pub right: bool,
+    /// Probability told for a person.
+    pub human: f64,
+    /// When it was decided, in seconds.
+    pub decided_at_s: f64,
+    /// When the greeting truly ended, in seconds.
+    pub true_greeting_end_s: Option<f64>,
+    /// When speech truly began, in seconds.
+    pub true_speech_on_s: Option<f64>,
+    /// When the beep truly began, in seconds.
+    pub true_beep_on_s: Option<f64>,
+    /// The beep told.
+    pub beep: Option<ToldBeep>,
+    /// The evidence in words.
+    pub reason: String,
+}
+
+/// A beep that was told, against the true one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToldBeep {
+    /// Its beginning, in seconds.
+    pub on_s: f64,
+    /// Its end, in seconds.
+    pub off_s: f64,
+    /// Its frequency.
+    pub hz: f64,
+    /// Whether it is the true one.
+    pub right: bool,
+    /// Told beginning minus the true one, in seconds, if it is.
+    pub onset_error_s: Option<f64>,
+    /// The like for the frequency, in hertz.
+    pub frequency_error_hz: Option<f64>,
+    /// Decision minus true end, in seconds.
+    pub told_after_end_s: Option<f64>,
+}
+
+impl Call {
+    fn is_person(&self) -> bool {
+        self.truth.label == Label::Human
+    }
+
+    fn is_automated(&self) -> bool {
+        is_automated(self.truth.label)
+    }
+
+    fn told(&self) -> Label {
+        self.outcome.label
+    }
+
+    fn decided_at_s(&self) -> f64 {
+        self.outcome.timeline.decided_at.as_secs()
+    }
+
+    /// The likeliest label, told or not, and its probability.
+    fn likeliest(&self) -> Option<(Label, f64)> {
+        let told = (self.outcome.label, f64::from(self.outcome.confidence));
+        let other = self.outcome.alternatives.first().map(|other| (other.label, f64::from(other.confidence)));
+        if told.0 == Label::Unknown { other } else { Some(told) }
+    }
+
+    fn is_right(&self, told: Label) -> bool {
+        told == self.truth.label || (self.truth.label == Label::Machine && told == Label::Beep)
+    }
+
+    /// The probability told for a person.
+    fn human(&self) -> f64 {
+        if self.outcome.label == Label::Human {
+            return f64::from(self.outcome.confidence);
+        }
+        let human = self.outcome.alternatives.iter().find(|other| other.label == Label::Human);
+        human.map_or(0.0, |other| f64::from(other.confidence))
+    }
+
+    fn beep(&self) -> Option<ToldBeep> {
+        let beep = self.outcome.timeline.beep?;
+        let truth = &self.truth;
+        let (on_s, off_s, hz) = (beep.on.as_secs(), beep.off.as_secs(), f64::from(beep.hz));
+        let onset = truth.beep_on_s.map(|on| on_s - on).filter(|error| error.abs() < BEEP_NEAR_S);
+        let of = |wanted: Option<f64>, found: f64| onset.and(wanted).map(|wanted| round(found - wanted, 4));
+        Some(ToldBeep {
+            on_s: round(on_s, 4),
+            off_s: round(off_s, 4),
+            hz: round(hz, 1),
+            right: onset.is_some(),
+            onset_error_s: onset.map(|error| round(error, 4)),
+            frequency_error_hz: of(truth.beep_hz, hz),
+            told_after_end_s: of(truth.beep_off_s, self.decided_at_s()),
+        })
+    }
+
+    fn as_told(&self) -> Told {
+        let truth = &self.truth;
+        Told {
+            file: truth.file.clone(),
+            truth: truth.label.as_str(),
+            detail: truth.detail.clone(),
+            source: truth.voice_source().to_owned(),
+            codec: truth.codec.clone(),
+            label: self.told().as_str(),
+            confidence: round(f64::from(self.outcome.confidence), 4),
+            right: self.is_right(self.told()),
+            human: round(self.human(), 4),
+            decided_at_s: round(self.decided_at_s(), 4),
+            true_greeting_end_s: truth.greeting_end_s,
+            true_speech_on_s: truth.speech_on_s,
+            true_beep_on_s: truth.beep_on_s,
+            beep: self.beep(),
+            reason: self.outcome.reason.clone(),
+        }
+    }
+}
+
+fn is_automated(label: Label) -> bool {
+    matches!(label, Label::Machine | Label::Screening | Label::Ivr)
+}
+
+impl Report {
+    /// The figures of calls.
+    #[must_use]
+    pub fn new(settings: Settings, calls: &[Call], failed: Vec<Failed>) -> Self {
+        let every: Vec<&Call> = calls.iter().collect();
+        let speech: Vec<&Call> = calls.iter().filter(|call| call.is_person() || call.is_automated()).collect();
+        let (people, automated) = scores(&every);
+        let onset: Vec<f64> = speech.iter().filter_map(|call| onset_error(call)).collect();
+        let mut decided: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+        for call in calls.iter().filter(|call| !call.is_person() && !call.is_automated()) {
+            if call.told() == call.truth.label {
+                decided.entry(call.told().as_str()).or_default().push(call.decided_at_s());
+            }
+        }
+        Self {
+            settings,
+            all: Figures::of(&every),
+            confusion: confusion(calls),
+            roc: roc(&people, &automated),
+            calibration: calibration(&every),
+            calibration_speech: calibration(&speech),
+            decided_s: decided.into_iter().filter_map(|(label, times)| Some((label, Spread::of(times)?))).collect(),
+            speech_onset_error_s: Spread::of(onset.iter().map(|error| error.abs()).collect()),
+            speech_onset_early: Share::count(onset.iter().map(|error| *error < -EARLY_S)),
+            // Labels in the order of their declaration, as in the confusion matrix.
+            by_kind: groups(calls, |truth| (truth.label, truth.kind())),
+            by_source: groups(calls, |truth| (Label::Unknown, truth.voice_source().to_owned())),
+            by_codec: groups(calls, |truth| (Label::Unknown, truth.codec.clone())),
+            calls: calls.iter().map(Call::as_told).collect(),
+            failed,
+        }
+    }
+
+    /// All labels that were told, in the order of their declaration.
+    #[must_use]
+    pub fn told(&self) -> Vec<&'static str> {
+        let told = |label: &&str| self.confusion.iter().any(|row| row.told.contains_key(label));
+        Label::ALL.into_iter().map(Label::as_str).filter(told).collect()
+    }
+
+    /// The calls whose label is wrong.
+    pub fn wrong(&self) -> impl Iterator<Item = &Told> {
+        self.calls.iter().filter(|call| !call.right)
+    }
+
+    /// Decision times of people told as people, after the greeting's end, in seconds.
+    #[must_use]
+    pub fn human_times(&self) -> Vec<f64> {
+        let people = self.calls.iter().filter(|call| call.truth == "human" && call.label == "human");
+        people.filter_map(|call| Some(call.decided_at_s - call.true_greeting_end_s?)).collect()
+    }
+
+    /// Decision times of automated answers told as such, after the speech's beginning, in seconds.
+    #[must_use]
+    pub fn automated_times(&self) -> Vec<f64> {
+        let automated = |label: &str| label.parse().is_ok_and(is_automated);
+        let calls = self.calls.iter().filter(|call| automated(call.truth) && automated(call.label));
+        calls.filter_map(|call| Some(call.decided_at_s - call.true_speech_on_s?)).collect()
+    }
+}
+
+/// Probabilities told for a person: of people, of automated answers.
+fn scores(calls: &[&Call]) -> (Vec<f64>, Vec<f64>) {
+    let of = |wanted: fn(&Call) -> bool| calls.iter().filter(|call| wanted(call)).map(|call| call.human()).collect();
+    (of(Call::is_person), of(Call::is_automated))
+}
+
+fn onset_error(call: &Call) -> Option<f64> {
+    Some(call.outcome.timeline.speech_on.map(SampleTime::as_secs)? - call.truth.speech_on_s?)
+}
+
+fn calibration(calls: &[&Call]) -> Calibration {
+    let claims = calls.iter().filter_map(|call| call.likeliest().map(|(label, sure)| (sure, call.is_right(label))));
+    Calibration::of(&claims.collect::<Vec<_>>())
+}
+
+fn confusion(calls: &[Call]) -> Vec<Row> {
+    let mut rows: BTreeMap<(Label, &str), Row> = BTreeMap::new();
+    for call in calls {
+        let truth = &call.truth;
+        let row = rows.entry((truth.label, &truth.detail)).or_insert_with(|| Row {
+            label: truth.label.as_str(),
+            detail: truth.detail.clone(),
+            told: BTreeMap::new(),
+            right: Share::default(),
+        });
+        *row.told.entry(call.told().as_str()).or_default() += 1;
+        row.right.of += 1;
+        row.right.hits += usize::from(call.is_right(call.told()));
+    }
+    rows.into_values().collect()
+}
+
+/// The calls in groups of one name, in order of a label and the name.
+fn groups(calls: &[Call], name: impl Fn(&Truth) -> (Label, String)) -> Vec<Group> {
+    let mut groups: BTreeMap<(Label, String), Vec<&Call>> = BTreeMap::new();
+    for call in calls {
+        groups.entry(name(&call.truth)).or_default().push(call);
+    }
+    groups.into_iter().map(|((_, name), calls)| Group { name, figures: Figures::of(&calls) }).collect()
+}
+
+impl Figures {
+    fn of(calls: &[&Call]) -> Self {
+        let people: Vec<&&Call> = calls.iter().filter(|call| call.is_person()).collect();
+        let automated: Vec<&&Call> = calls.iter().filter(|call| call.is_automated()).collect();
+        let share = |of: &[&&Call], told: fn(Label) -> bool| Share::count(of.iter().map(|call| told(call.told())));
+        let human = |label| label == Label::Human;
+        let lost = |label| !matches!(label, Label::Human | Label::Silence | Label::Unknown);
+        let (of_people, of_automated) = scores(calls);
+        let after_greeting = people.iter().filter(|call| human(call.told()));
+        let after_greeting = after_greeting.filter_map(|call| Some(call.decided_at_s() - call.truth.greeting_end_s?));
+        let after_onset = automated.iter().filter(|call| is_automated(call.told()));
+        let after_onset = after_onset.filter_map(|call| Some(call.decided_at_s() - call.truth.speech_on_s?));
+        Self {
+            right: Share::count(calls.iter().map(|call| call.is_right(call.told()))),
+            people_told_human: share(&people, human),
+            people_told_automated: share(&people, lost),
+            automated_told_automated: share(&automated, |label| is_automated(label) || label == Label::Beep),
+            automated_told_human: share(&automated, human),
+            auc: Auc::of(&of_people, &of_automated),
+            human_after_greeting_s: Spread::of(after_greeting.collect()),
+            automated_after_onset_s: Spread::of(after_onset.collect()),
+            beeps: Beeps::of(calls),
+        }
+    }
+}
+
+impl Beeps {
+    fn of(calls: &[&Call]) -> Self {
+        let beeps: Vec<(&Call, Option<ToldBeep>)> = calls.iter().map(|call| (*call, call.beep())).collect();
+        let right: Vec<(&Call, &ToldBeep)> = beeps
+            .iter()
+            .filter_map(|(call, beep)| beep.as_ref().filter(|beep| beep.right).map(|beep| (*call, beep)))
+            .collect();
+        let mut false_in = BTreeMap::new();
+        for (call, _) in beeps.iter().filter(|(_, beep)| beep.as_ref().is_some_and(|beep| !beep.right)) {
+            *false_in.entry(call.truth.kind()).or_default() += 1;
+        }
+        let heard = |call: &&Call| call.decided_at_s().min(call.truth.duration_s.unwrap_or(call.duration_s));
+        let spread = |of: fn(&Call, &ToldBeep) -> Option<f64>| {
+            Spread::of(right.iter().filter_map(|(call, beep)| of(call, beep)).collect())
+        };
+        Self {
+            recall: Share { hits: right.len(), of: calls.iter().filter(|call| call.truth.beep_on_s.is_some()).count() },
+            onset_error_s: spread(|_, beep| beep.onset_error_s.map(f64::abs)),
+            offset_error_s: spread(|call, beep| Some((beep.off_s - call.truth.beep_off_s?).abs())),
+            frequency_error_hz: spread(|_, beep| beep.frequency_error_hz.map(f64::abs)),
+            told_after_end_s: spread(|_, beep| beep.told_after_end_s),
+            false_beeps: Rate::new(false_in.values().sum(), calls.iter().map(heard).sum::<f64>() / 3600.0),
+            false_in,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Alternative, Beep, End, Method, Timeline};
+
+    /// A table's line; and what was told: label, confidence, another label's confidence, decided, beep's beginning.
+    fn call(line: &str, told: (Label, f32), other: (Label, f32), decided: f64, beep_on: Option<f64>) -> Call {
+        let head = "file,label,detail,speech_on_s,greeting_end_s,beep_on_s,beep_off_s,beep_hz,source,codec\n";
+        let truth = Truth::read(format!("{head}{line}\n").as_bytes()).unwrap().remove(0);
+        let at = |seconds: f64| SampleTime((seconds * 8000.0).round() as u64);
+        let beep = beep_on.map(|on| Beep { on: at(on), off: at(on + 0.5), hz: 1003.0, level_db: -20.0 });
+        let timeline = Timeline { decided_at: at(decided), speech_on: Some(at(0.5)), beep, ..Timeline::default() };
+        let outcome = Outcome {
+            end: End::Decided,
+            label: told.0,
+            confidence: told.1,
+            alternatives: vec![Alternative { label: other.0, confidence: other.1 }],
+            reason: "as it is".to_owned(),
+            method: Method::Rules,
+            timeline,
+            sit: None,
+        };
+        Call { truth, outcome, duration_s: 36.0 }
+    }
+
+    fn calls() -> Vec<Call> {
+        use Label::{Beep as Bip, Human, Ivr, Machine, Silence, Sit, Unknown};
+        vec![
+            call("a,human,short,0.5,1.5,,,,x,ulaw", (Human, 0.9), (Machine, 0.1), 2.25, None),
+            call("b,human,short,0.5,1.0,,,,x,alaw", (Unknown, 0.4), (Human, 0.4), 4.0, None),
+            call("c,human,talker,1.0,6.0,,,,y,ulaw", (Machine, 0.7), (Human, 0.3), 5.0, None),
+            call("d,machine,beep,0.5,6.0,7.0,7.5,1000,z+beep:x,ulaw", (Machine, 0.8), (Human, 0.2), 7.6, Some(7.05)),
+            call("e,machine,beep,0.5,6.0,7.0,7.5,1000,z,alaw", (Bip, 0.6), (Human, 0.3), 8.0, Some(2.0)),
+            call("f,ivr,,0.5,9.0,,,,z,ulaw", (Human, 0.6), (Ivr, 0.3), 3.0, None),
+            call("g,sit,,,,,,,spec,ulaw", (Sit, 0.98), (Silence, 0.02), 1.5, None),
+        ]
+    }
+
+    #[test]
+    fn the_figures_are_what_the_calls_say() {
+        let report = Report::new(Settings::default(), &calls(), Vec::new());
+        let all = &report.all;
+        assert_eq!(all.right, Share { hits: 4, of: 7 });
+        assert_eq!(all.people_told_human, Share { hits: 1, of: 3 });
+        assert_eq!(all.people_told_automated, Share { hits: 1, of: 3 }, "unknown is not lost");
+        assert_eq!(all.automated_told_automated, Share { hits: 2, of: 3 });
+        assert_eq!(all.automated_told_human, Share { hits: 1, of: 3 });
+        // 0.9, 0.4, 0.3 against 0.2, 0.3, 0.6: 3 + 2 + 1.5 of 9.
+        assert!((all.auc.unwrap().area - 6.5 / 9.0).abs() < 1e-4);
+        assert_eq!(all.human_after_greeting_s.unwrap().median, 0.75);
+        assert_eq!(all.automated_after_onset_s.unwrap().median, 7.1);
+        assert_eq!(report.human_times(), [0.75]);
+        assert_eq!(report.automated_times().len(), 1);
+        assert_eq!(report.decided_s["sit"].median, 1.5);
+        assert_eq!(report.wrong().map(|call| call.file.as_str()).collect::<Vec<_>>(), ["b", "c", "f"]);
+    }
+
+    #[test]
+    fn a_beep_is_the_true_one_or_a_false_one() {
+        let report = Report::new(Settings::default(), &calls(), Vec::new());
+        let beeps = &report.all.beeps;
+        assert_eq!(beeps.recall, Share { hits: 1, of: 2 });
+        assert_eq!(beeps.onset_error_s.unwrap().median, 0.05);
+        assert_eq!(beeps.frequency_error_hz.unwrap().median, 3.0);
+        assert_eq!(beeps.told_after_end_s.unwrap().median, 0.1);
+        assert_eq!(beeps.false_in, BTreeMap::from([("machine beep".to_owned(), 1)]));
+        let heard = (2.25 + 4.0 + 5.0 + 7.6 + 8.0 + 3.0 + 1.5) / 3600.0;
+        assert!((beeps.false_beeps.hours - heard).abs() < 1e-4);
+    }
+
+    #[test]
+    fn groups_split_the_calls() {
+        let report = Report::new(Settings::default(), &calls(), Vec::new());
+        let names = |groups: &[Group]| groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>().join(", ");
+        assert_eq!(names(&report.by_kind), "human short, human talker, machine beep, ivr, sit");
+        assert_eq!(names(&report.by_source), "spec, x, y, z");
+        assert_eq!(names(&report.by_codec), "alaw, ulaw");
+        let sums = |groups: &[Group]| groups.iter().map(|group| group.figures.right.of).sum::<usize>();
+        assert_eq!((sums(&report.by_kind), sums(&report.by_source), sums(&report.by_codec)), (7, 7, 7));
+        assert_eq!(report.told(), ["human", "machine", "sit", "beep", "unknown"]);
+    }
+
+    #[test]
+    fn what_was_nearly_told_counts_for_calibration() {
+        let report = Report::new(Settings::default(), &calls(), Vec::new());
+        assert_eq!(report.calibration.count, 7);
+        assert_eq!(report.calibration_speech.count, 6);
+        // The unknown one was right with 0.4.
+        let bin = report.calibration.bins.iter().find(|bin| bin.from == 0.4).unwrap();
+        assert_eq!(bin.right, Share { hits: 1, of: 1 });
+    }
+
+    #[test]
+    fn nothing_has_no_figures() {
+        let report = Report::new(Settings::default(), &[], Vec::new());
+        assert_eq!(report.all.auc, None);
+        assert_eq!(report.all.beeps.false_beeps.per_hour, None);
+        assert!(
+            serde_json::to_string(&report)
+                .unwrap()
+                .contains("\"people_told_human\":{\"hits\":0,\"of\":0,\"share\":null")
+        );
+    }
+}
