@@ -184,6 +184,12 @@ impl Activity {
         &self.cadence
     }
 
+    /// The burst that runs: somebody speaks now.
+    #[must_use]
+    pub fn burst(&self) -> Option<&Burst> {
+        self.burst.as_ref()
+    }
+
     /// Whether the last hop was one or two steady tones.
     #[must_use]
     pub fn is_tonal(&self) -> bool {

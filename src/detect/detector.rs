@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::audio::{Frame, SampleTime};
 use crate::detect::belief::Posteriors;
+use crate::detect::dtmf::Press;
 use crate::detect::evidence::{Evidence, Senses};
 use crate::detect::features::Features;
 use crate::detect::model::{Model, Turn};
@@ -30,7 +31,14 @@ pub struct Detector {
     /// Samples pushed so far.
     pushed: u64,
     events: VecDeque<Event>,
+    keys_in_sound: bool,
+    /// The last key that was found in the sound.
+    last_in_sound: Option<Press>,
 }
+
+/// A telephone-event so soon after the like key in the sound is the same press, in ms of sample time. Events come a packet
+/// after the press began; what sends them needs 40 ms of tone, and what delays them, a jitter buffer, some more.
+const SAME_PRESS_MS: u64 = 400;
 
 #[derive(Debug)]
 enum Queued {
@@ -39,7 +47,8 @@ enum Queued {
     Listen(Box<Listen>),
     Unlisten,
     StartInputTimers,
-    Key,
+    Key(char),
+    KeysInSound(bool),
 }
 
 impl Detector {
@@ -62,6 +71,8 @@ impl Detector {
             taken: 0,
             pushed: 0,
             events: VecDeque::new(),
+            keys_in_sound: true,
+            last_in_sound: None,
         }
     }
 
@@ -85,9 +96,15 @@ impl Detector {
         }
     }
 
-    /// A key was pressed at this moment of the stream (a telephone-event; keys in the sound are found by themselves).
-    pub fn key(&mut self, _key: char) {
-        self.queue.push_back(Queued::Key);
+    /// A key was pressed at this moment of the stream: a telephone-event. From now on keys in the sound are not told, until
+    /// [`Detector::find_keys_in_sound`]: gateways leave the tones of the same presses there, or the beginnings of them.
+    pub fn key(&mut self, key: char) {
+        self.queue.push_back(Queued::Key(key));
+    }
+
+    /// Whether keys are looked for in the sound; they are if nothing else was said.
+    pub fn find_keys_in_sound(&mut self, find: bool) {
+        self.queue.push_back(Queued::KeysInSound(find));
     }
 
     /// Listens from this moment on, for one outcome. A listening that runs is given up.
@@ -142,6 +159,10 @@ impl Detector {
                 self.queue.pop_front();
             }
             let Some(evidence) = evidence else { continue };
+            if let Some(press) = evidence.key.filter(|_| self.keys_in_sound) {
+                self.last_in_sound = Some(press);
+                self.press(press, evidence.end);
+            }
             if self.policy.is_some() {
                 if evidence.features.is_some() {
                     return Some(evidence);
@@ -157,26 +178,45 @@ impl Detector {
     fn obey(&mut self, command: Option<Queued>, now: SampleTime) {
         match command {
             Some(Queued::Listen(listen)) => {
-                self.events.clear();
+                self.unlisten_now();
+                let spoken = self.senses.activity().burst().map(|burst| (burst.on, burst.peak_db));
                 self.senses.restart();
                 self.state.clear();
-                self.policy = Some(Policy::new(*listen, &self.config, now));
+                let policy = Policy::new(*listen, &self.config, now);
+                match policy.too_early(spoken) {
+                    Some(outcome) => self.events.push_back(Event::Concluded(Box::new(outcome))),
+                    None => self.policy = Some(policy),
+                }
             }
-            Some(Queued::Unlisten) => {
-                self.policy = None;
-                self.events.clear();
-            }
+            Some(Queued::Unlisten) => self.unlisten_now(),
             Some(Queued::StartInputTimers) => {
                 if let Some(policy) = &mut self.policy {
                     policy.start_input_timers(now);
                 }
             }
-            Some(Queued::Key) => {
-                if let Some(policy) = &mut self.policy {
-                    self.events.extend(policy.key(now));
+            Some(Queued::Key(key)) => {
+                let told = if self.keys_in_sound { self.last_in_sound.take() } else { None };
+                self.keys_in_sound = false;
+                // The first press that comes both ways: its tones were heard before its event came.
+                if told.is_none_or(|told| told.key != key || now.ms_since(told.at) > SAME_PRESS_MS) {
+                    self.press(Press { key, at: now }, now);
                 }
             }
+            Some(Queued::KeysInSound(find)) => self.keys_in_sound = find,
             Some(Queued::Sound(_) | Queued::Missing(_)) | None => {}
+        }
+    }
+
+    /// Gives up the listening, and what it has told; keys stay, whatever was listened to when they were pressed.
+    fn unlisten_now(&mut self) {
+        self.policy = None;
+        self.events.retain(|event| matches!(event, Event::Key { .. }));
+    }
+
+    fn press(&mut self, press: Press, now: SampleTime) {
+        self.events.push_back(Event::Key { key: press.key, at: press.at });
+        if let Some(policy) = &mut self.policy {
+            self.events.extend(policy.key(press.at, now));
         }
     }
 

@@ -4,7 +4,7 @@ use crate::audio::{Frame, SampleTime};
 use crate::detect::activity::Activity;
 use crate::detect::beep::{Beeps, Candidate, Surroundings};
 use crate::detect::call_progress::{CallProgress, Progress};
-use crate::detect::dtmf::Keys;
+use crate::detect::dtmf::{Keys, Press};
 use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, Features};
 use crate::detect::sit::{Sit, Triplet};
@@ -32,7 +32,7 @@ pub(super) struct Evidence {
     /// Tones that ended and may be beeps.
     pub(super) beeps: Vec<Candidate>,
     /// A key that was pressed.
-    pub(super) key: Option<char>,
+    pub(super) key: Option<Press>,
     /// Special information tones.
     pub(super) sit: Option<Sit>,
     /// A fax machine.

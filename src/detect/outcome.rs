@@ -157,6 +157,21 @@ pub enum SitKind {
     Other,
 }
 
+impl fmt::Display for SitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Intercept => "intercept",
+            Self::VacantCode => "vacant code",
+            Self::NoCircuitLocal => "no circuit, local",
+            Self::NoCircuitDistant => "no circuit, distant",
+            Self::ReorderLocal => "reorder, local",
+            Self::ReorderDistant => "reorder, distant",
+            Self::Itu => "ITU form",
+            Self::Other => "other form",
+        })
+    }
+}
+
 /// A label and the probability that it is right.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alternative {

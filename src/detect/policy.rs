@@ -166,9 +166,9 @@ impl Policy {
         self.timers.get_or_insert(now);
     }
 
-    /// A key was pressed: input, though no label.
-    pub(super) fn key(&mut self, now: SampleTime) -> Said {
-        self.begin_input(now, InputType::Dtmf, now).into_iter().collect()
+    /// A key was pressed at `at`, and is known `now`: input, though no label.
+    pub(super) fn key(&mut self, at: SampleTime, now: SampleTime) -> Option<Event> {
+        self.begin_input(at.max(self.started), InputType::Dtmf, now)
     }
 
     /// Takes one hop's evidence, the cadence since the listening began, and the model's word if the hop completes a step.
@@ -180,8 +180,9 @@ impl Policy {
         let gate = INPUT_DB - INPUT_RANGE_DB * self.listen.sensitivity;
         let speech = Some(cadence).filter(|cadence| cadence.speech_on.is_some() && cadence.peak_db >= gate);
         let belief = self.believe(speech, posteriors, evidence.features.is_some());
-        if evidence.key.is_some() {
-            said.extend(self.begin_input(evidence.end, InputType::Dtmf, evidence.end));
+        if !self.listen.speech {
+            let view = self.view(evidence.end, None, Belief::rules(None));
+            return self.by_time(&view).map(|outcome| Event::Concluded(Box::new(outcome))).into_iter().collect();
         }
         let tone = evidence.tone.filter(|(_, level_db)| *level_db >= gate).map(|(on, _)| on);
         let sound = match (speech.and_then(|speech| speech.speech_on), tone) {
@@ -194,17 +195,34 @@ impl Policy {
                 self.last_input = evidence.end;
             }
         }
-        let (started, threshold) = (self.started, self.listen.confidence_threshold);
-        let view = View { now: evidence.end, speech, belief, started, threshold };
+        let view = self.view(evidence.end, speech, belief);
         let may_come = self.beep_may_come(evidence);
         let outcome = self
             .by_tones(evidence, &view, gate)
             .or_else(|| self.by_beep(evidence, &view, gate))
             .or_else(|| if may_come { None } else { self.by_speech(&view) })
             .filter(|outcome| self.may_end(outcome))
+            .or_else(|| if may_come { None } else { self.by_incomplete(&view) })
             .or_else(|| self.by_time(&view));
         said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));
         said
+    }
+
+    /// Speech that is under way when the listening begins ends it at once, if it was asked to: `spoken` tells since when
+    /// and how loud.
+    pub(super) fn too_early(&self, spoken: Option<(SampleTime, f32)>) -> Option<Outcome> {
+        let gate = INPUT_DB - INPUT_RANGE_DB * self.listen.sensitivity;
+        let (on, _) =
+            spoken.filter(|(_, level_db)| self.listen.too_early && self.listen.speech && *level_db >= gate)?;
+        let view = self.view(self.started, None, Belief::rules(None));
+        let ms = self.started.ms_since(on);
+        let reason = format!("speech under way for {:.2} s when listening began", ms as f32 / 1000.0);
+        let outcome = view.conclude(Label::Unknown, 0.0, Method::Rules, reason);
+        Some(Outcome { end: End::TooEarly, ..outcome })
+    }
+
+    fn view<'a>(&self, now: SampleTime, speech: Option<&'a Cadence>, belief: Belief) -> View<'a> {
+        View { now, speech, belief, started: self.started, threshold: self.listen.confidence_threshold }
     }
 
     /// The value at the dial between two ends.
@@ -254,8 +272,9 @@ impl Policy {
     fn by_tones(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
         if let Some(sit) = evidence.sit {
             let [first, second, third] = sit.hz;
-            let reason = format!("SIT {}: {first:.0}, {second:.0}, {third:.0} Hz", sit.reason);
-            return Some(view.conclude(Label::Sit, SIT_SURE, Method::Rules, reason));
+            let reason = format!("SIT {}: {first:.0}, {second:.0}, {third:.0} Hz", sit.kind);
+            let outcome = view.conclude(Label::Sit, SIT_SURE, Method::Rules, reason);
+            return Some(Outcome { sit: Some(sit.kind), ..outcome });
         }
         match evidence.fax {
             Some(Fax::Answer { on, hz }) => {
@@ -391,7 +410,17 @@ impl Policy {
             && (candidate.repeats == 0 || pip)
     }
 
+    /// What is spoken, once it can be told. What the grammars can't match waits for the speech's end, unless asked not to:
+    /// something that they can may come of it.
     fn by_speech(&mut self, view: &View<'_>) -> Option<Outcome> {
+        let outcome = self.by_speech_so_far(view)?;
+        let pause_ms = view.speech.map_or(0, |speech| u64::from(speech.pause) * 10);
+        let matches = self.listen.accepts.contains(outcome.label);
+        (matches || self.listen.early_no_match || outcome.label == Label::Music || pause_ms >= self.complete_ms())
+            .then_some(outcome)
+    }
+
+    fn by_speech_so_far(&mut self, view: &View<'_>) -> Option<Outcome> {
         let speech = view.speech?;
         let belief = &view.belief;
         let pause_ms = u64::from(speech.pause) * 10;
@@ -418,6 +447,19 @@ impl Policy {
         (pause_ms >= silence_ms).then(|| self.without_beep(view, label, sure))
     }
 
+    /// The pause that ends speech for good.
+    fn complete_ms(&self) -> u64 {
+        self.listen.speech_complete_timeout_ms.unwrap_or(self.dial(GREETING_PAUSE_MS) as u64)
+    }
+
+    /// Speech-Incomplete-Timeout: speech of which it can't be told what it is, and the pause after it.
+    fn by_incomplete(&self, view: &View<'_>) -> Option<Outcome> {
+        let limit = self.listen.speech_incomplete_timeout_ms?;
+        let pause_ms = u64::from(view.speech?.pause) * 10;
+        let waits = self.listen.goal == Goal::Beep || self.awaiting.is_some() || self.listen.hotword.is_some();
+        (!waits && pause_ms >= limit).then(|| self.best_so_far(view, "not told by its end"))
+    }
+
     /// Who speaks, once it can be told.
     fn who(&self, view: &View<'_>, speech: &Cadence, pause_ms: u64) -> Option<(Label, f32)> {
         let belief = &view.belief;
@@ -426,7 +468,7 @@ impl Policy {
         }
         let person = belief.person();
         let pause = self.dial(HUMAN_PAUSE_MS) as u64;
-        let complete = self.listen.speech_complete_timeout_ms.unwrap_or(self.dial(GREETING_PAUSE_MS) as u64);
+        let complete = self.complete_ms();
         let early = pause_ms >= pause && person >= self.dial(HUMAN_SURE)
             || pause_ms >= 2 * pause && person >= self.dial(HUMAN_LIKELY);
         let waits = self.listen.goal == Goal::Voicemail && person < HUMAN_NO_BEEP && pause_ms < BEEP_WAIT_MS;
@@ -476,8 +518,14 @@ impl Policy {
         };
         if self.input.is_none() && over(self.timers, self.listen.no_input_timeout_ms) {
             let ms = view.now.ms_since(self.timers.unwrap_or(self.started));
-            let reason = format!("nothing heard for {:.2} s", ms as f32 / 1000.0);
-            let mut outcome = view.conclude(Label::Silence, SILENCE_SURE, Method::Rules, reason);
+            // What sounded meanwhile was not listened to, if only keys are.
+            let (label, sure, what) = if self.listen.speech {
+                (Label::Silence, SILENCE_SURE, "nothing heard")
+            } else {
+                (Label::Unknown, 0.0, "no key")
+            };
+            let reason = format!("{what} for {:.2} s", ms as f32 / 1000.0);
+            let mut outcome = view.conclude(label, sure, Method::Rules, reason);
             outcome.end = End::NoInput;
             return Some(outcome);
         }
@@ -494,7 +542,8 @@ impl Policy {
             return None;
         }
         // Nothing arrives any more: waiting would tell nothing.
-        let gone = self.input.is_some() && view.now.ms_since(self.arrived) >= self.settings.missing_ms;
+        let gone =
+            self.listen.speech && self.input.is_some() && view.now.ms_since(self.arrived) >= self.settings.missing_ms;
         gone.then(|| self.best_so_far(view, "no more sound arrives"))
     }
 

@@ -3,9 +3,8 @@
 //! North America (Bellcore SR-2275) codes the reason into the first two tones' frequency and length; ITU-T E.180 has one
 //! form of 950, 1400 and 1800 Hz, 330 ms each.
 
-use std::fmt;
-
 use crate::audio::SampleTime;
+use crate::detect::SitKind;
 use crate::detect::tones::{Tone, Track};
 
 /// Ranges of the three tones in hertz: North America and ITU-T together, and what networks make of them.
@@ -25,43 +24,13 @@ const NAMED_HZ: f32 = 15.0;
 /// Share of the energy that each tone holds at least.
 const SHARE: f32 = 0.45;
 
-/// What the tones say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// The number was changed or is not in service.
-    Intercept,
-    /// The number does not exist.
-    VacantCode,
-    /// All circuits are busy.
-    NoCircuit,
-    /// The call could not be completed.
-    Reorder,
-    /// The ITU-T form, which gives no reason.
-    Itu,
-    /// Three tones that fit, in no known form.
-    Other,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Intercept => "intercept",
-            Self::VacantCode => "vacant code",
-            Self::NoCircuit => "no circuit",
-            Self::Reorder => "reorder",
-            Self::Itu => "ITU form",
-            Self::Other => "other form",
-        })
-    }
-}
-
 /// Special information tones that were heard.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sit {
     /// First sample of the first tone.
     pub(super) on: SampleTime,
     /// What they say.
-    pub(super) reason: Reason,
+    pub(super) kind: SitKind,
     /// The frequencies in hertz.
     pub(super) hz: [f32; 3],
 }
@@ -96,7 +65,7 @@ impl Triplet {
                 && track.ms() >= THIRD_MS
                 && follows(second, track.first)
         })?;
-        let sit = Sit { on: first.on, reason: reason(first, second), hz: [first.hz, second.hz, third.hz()] };
+        let sit = Sit { on: first.on, kind: kind(first, second), hz: [first.hz, second.hz, third.hz()] };
         self.first = None;
         self.second = None;
         Some(sit)
@@ -107,8 +76,8 @@ fn follows(before: &Tone, on: SampleTime) -> bool {
     on.0 + 240 >= before.off.0 && on.ms_since(before.off) <= GAP_MS
 }
 
-/// Two bits each: high frequency, long.
-fn reason(first: &Tone, second: &Tone) -> Reason {
+/// What the first two tones say, by the frequency and the length of each. Two more combinations are reserved.
+fn kind(first: &Tone, second: &Tone) -> SitKind {
     let near = |hz: f32, nominal: f32| (hz - nominal).abs() < NAMED_HZ;
     let high = |hz: f32, low: f32, high: f32| {
         if near(hz, low) {
@@ -122,13 +91,15 @@ fn reason(first: &Tone, second: &Tone) -> Reason {
     let (Some(first_high), Some(second_high)) = (high(first.hz, 913.8, 985.2), high(second.hz, 1_370.6, 1_428.5))
     else {
         let itu = (first.hz - 950.0).abs() < 50.0 && (second.hz - 1_400.0).abs() < 50.0;
-        return if itu { Reason::Itu } else { Reason::Other };
+        return if itu { SitKind::Itu } else { SitKind::Other };
     };
-    match (first_high, first.ms() >= LONG_MS, second_high, second.ms() >= LONG_MS) {
-        (false, false, false, false) => Reason::Intercept,
-        (true, true, false, false) => Reason::VacantCode,
-        (_, false, true, true) => Reason::Reorder,
-        (true, true, true, true) | (false, true, false, true) => Reason::NoCircuit,
-        _ => Reason::Other,
+    match ((first_high, first.ms() >= LONG_MS), (second_high, second.ms() >= LONG_MS)) {
+        ((false, false), (false, false)) => SitKind::Intercept,
+        ((true, true), (false, false)) => SitKind::VacantCode,
+        ((true, true), (true, true)) => SitKind::NoCircuitLocal,
+        ((false, true), (false, true)) => SitKind::NoCircuitDistant,
+        ((false, false), (true, true)) => SitKind::ReorderLocal,
+        ((true, false), (false, true)) => SitKind::ReorderDistant,
+        _ => SitKind::Other,
     }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::audio::{Frame, SampleTime};
 use crate::detect::{
     Backend, Config, Detector, End, Event, Goal, Hotword, InputType, Label, LabelSet, Listen, Method, Model,
-    ModelError, Outcome, advance,
+    ModelError, Outcome, SitKind, advance,
 };
 
 /// Sound under construction.
@@ -255,7 +255,11 @@ fn input_starts_once_and_before_the_outcome() {
     };
     assert!(at.0.abs_diff(800 * 8) < 60 * 8, "{at:?}");
     let keys = events(&Listen::default(), &sound().silence(800).tone(&[770.0, 1336.0], 100).silence(2000));
-    assert!(matches!(keys.first(), Some(Event::InputStarted { input: InputType::Dtmf, .. })), "{keys:?}");
+    let [Event::Key { key: '5', at: pressed }, Event::InputStarted { at, input: InputType::Dtmf }, _] = keys.as_slice()
+    else {
+        panic!("{keys:?}");
+    };
+    assert!(pressed == at && at.0.abs_diff(800 * 8) < 40, "{at:?}");
 }
 
 #[test]
@@ -265,8 +269,189 @@ fn a_key_from_outside_is_input() {
     detector.push(Frame::Sound(&[0; 800]));
     detector.key('5');
     advance(&mut Model::rules(), &mut [&mut detector]);
-    let expected = Event::InputStarted { at: SampleTime(800), input: InputType::Dtmf };
-    assert_eq!(detector.poll_event(), Some(expected));
+    let at = SampleTime(800);
+    assert_eq!(detector.poll_event(), Some(Event::Key { key: '5', at }));
+    assert_eq!(detector.poll_event(), Some(Event::InputStarted { at, input: InputType::Dtmf }));
+    assert_eq!(detector.poll_event(), None);
+}
+
+/// The keys that a detector has told.
+fn keys_of(detector: &mut Detector) -> String {
+    advance(&mut Model::rules(), &mut [&mut *detector]);
+    std::iter::from_fn(|| detector.poll_event())
+        .filter_map(|event| match event {
+            Event::Key { key, .. } => Some(key),
+            Event::InputStarted { .. } | Event::Concluded(_) => None,
+        })
+        .collect()
+}
+
+fn five(ms: usize) -> Vec<i16> {
+    sound().tone(&[770.0, 1336.0], ms).silence(200).samples()
+}
+
+#[test]
+fn keys_are_told_listening_or_not() {
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.key('1');
+    detector.listen(Listen::default());
+    detector.key('2');
+    detector.listen(Listen::default());
+    detector.key('3');
+    detector.unlisten();
+    detector.key('#');
+    assert_eq!(keys_of(&mut detector), "123#");
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.push(Frame::Sound(&five(100)));
+    detector.listen(Listen::default());
+    detector.push(Frame::Sound(&five(100)));
+    detector.unlisten();
+    detector.push(Frame::Sound(&five(100)));
+    assert_eq!(keys_of(&mut detector), "555");
+}
+
+#[test]
+fn a_press_that_comes_both_ways_is_told_once() {
+    // The gateway needs some tone to know the key; it leaves that in the sound, or all of it.
+    for (before, after) in [(30, 0), (60, 0), (100, 0), (20, 150), (0, 100), (100, 100)] {
+        let mut detector = Detector::new(Arc::new(Config::default()));
+        let tone = five(before + after);
+        for press in 0..3 {
+            detector.push(Frame::Sound(&tone[..before * 8]));
+            detector.key('5');
+            detector.push(Frame::Sound(&tone[before * 8..]));
+            assert_eq!(keys_of(&mut detector), "5", "{before} ms, then {after}, press {press}");
+        }
+        // An offer without telephone-events, later: the sound counts again.
+        detector.push(Frame::Sound(&five(100)));
+        assert_eq!(keys_of(&mut detector), "");
+        detector.find_keys_in_sound(true);
+        detector.push(Frame::Sound(&five(100)));
+        assert_eq!(keys_of(&mut detector), "5");
+    }
+    // Two presses, of which the first came by the sound alone.
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.push(Frame::Sound(&five(100)));
+    detector.push(Frame::Sound(&[0; 4_000]));
+    detector.key('5');
+    assert_eq!(keys_of(&mut detector), "55");
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.find_keys_in_sound(false);
+    detector.push(Frame::Sound(&five(100)));
+    assert_eq!(keys_of(&mut detector), "");
+}
+
+#[test]
+fn where_only_keys_are_input_sound_is_not() {
+    let keys = Listen { speech: false, too_early: true, ..Listen::default() };
+    let busy = (0..6).fold(sound().voice(2000), |sound, _| sound.tone(&[425.0], 480).silence(480));
+    let told = events(&keys, &busy);
+    let [Event::Concluded(outcome)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((outcome.end, outcome.label), (End::NoInput, Label::Unknown));
+    assert_eq!(outcome.timeline.decided_at, SampleTime(5 * 8000));
+
+    let told = events(&keys, &sound().voice(1000).silence(500).tone(&[770.0, 1336.0], 100).silence(2000).voice(40_000));
+    let [Event::Key { .. }, Event::InputStarted { at, input: InputType::Dtmf }, Event::Concluded(outcome)] =
+        told.as_slice()
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(outcome.end, End::MaxTime);
+    assert!(outcome.timeline.decided_at.ms_since(*at).abs_diff(30_000) < 100, "{outcome:?}");
+}
+
+#[test]
+fn speech_under_way_is_too_early_if_asked() {
+    let end = |before: &Sound, listen: Listen| {
+        let mut detector = Detector::new(Arc::new(Config::default()));
+        detector.push(Frame::Sound(&before.samples()));
+        detector.listen(listen);
+        detector.push(Frame::Sound(&sound().voice(300).silence(6000).samples()));
+        advance(&mut Model::rules(), &mut [&mut detector]);
+        let told: Vec<_> = std::iter::from_fn(|| detector.poll_event()).collect();
+        let Some(Event::Concluded(outcome)) = told.last() else { panic!("{told:?}") };
+        assert!(outcome.end != End::TooEarly || told.len() == 1 && outcome.timeline.decided_at == detector_at(before));
+        outcome.end
+    };
+    fn detector_at(before: &Sound) -> SampleTime {
+        SampleTime(before.0.len() as u64)
+    }
+    let early = || Listen { too_early: true, ..Listen::default() };
+    let spoken = sound().silence(500).voice(1500);
+    assert_eq!(end(&spoken, early()), End::TooEarly);
+    assert_eq!(end(&spoken, Listen::default()), End::Decided);
+    assert_eq!(end(&spoken.clone().silence(500), early()), End::Decided);
+    assert_eq!(end(&sound().silence(500), early()), End::Decided);
+    assert_eq!(end(&sound().silence(500).tone(&[440.0, 480.0], 1500), early()), End::Decided);
+    let faint = Sound(spoken.0.iter().map(|sample| sample * 0.02).collect());
+    assert_eq!(end(&faint, Listen { sensitivity: 0.2, ..early() }), End::Decided, "not loud enough to be input");
+}
+
+#[test]
+fn what_cannot_match_waits_for_the_end_of_speech() {
+    let people = Listen { accepts: LabelSet::EMPTY.with(Label::Human), ..Listen::default() };
+    let greeting = sound().silence(300).voice(6000).silence(6000).noise(-55.0);
+    let at = |listen: &Listen, sound: &Sound| {
+        let outcome = outcome(listen, sound);
+        assert_eq!((outcome.end, outcome.label), (End::Decided, Label::Machine), "{outcome:?}");
+        outcome.timeline.decided_at.as_secs()
+    };
+    let early = Listen { early_no_match: true, ..people.clone() };
+    assert_eq!(at(&early, &greeting), at(&Listen::default(), &greeting), "at once, as a match");
+    assert!((7.9..8.4).contains(&at(&people, &greeting)), "{}", at(&people, &greeting));
+    // As long as it goes on.
+    let people_soon = Listen { recognition_timeout_ms: Some(5_500), ..people.clone() };
+    assert_eq!(outcome(&people_soon, &greeting).end, End::MaxTime);
+    assert_eq!(outcome(&Listen { early_no_match: true, ..people_soon }, &greeting).end, End::Decided);
+    // A match is told as ever, and so is what nobody says.
+    let person = sound().silence(800).voice(600).silence(3000).noise(-55.0);
+    assert_eq!(
+        outcome(&people, &person),
+        Outcome { alternatives: outcome(&people, &person).alternatives, ..outcome(&Listen::default(), &person) }
+    );
+    let busy = (0..6).fold(sound().silence(100), |sound, _| sound.tone(&[425.0], 480).silence(480)).noise(-55.0);
+    assert_eq!(outcome(&people, &busy).timeline, outcome(&Listen::default(), &busy).timeline);
+    assert_eq!(outcome(&people, &busy).label, Label::Busy);
+}
+
+#[test]
+fn silence_after_speech_that_is_not_told_ends_it_when_asked() {
+    let people = Listen { accepts: LabelSet::EMPTY.with(Label::Human), ..Listen::default() };
+    let greeting = sound().silence(300).voice(6000).silence(6000).noise(-55.0);
+    let pause = |listen: &Listen| {
+        let outcome = outcome(listen, &greeting);
+        assert_eq!((outcome.end, outcome.label), (End::Decided, Label::Machine), "{outcome:?}");
+        outcome.timeline.decided_at.ms_since(outcome.timeline.greeting_end.unwrap())
+    };
+    let incomplete = |ms| Listen { speech_incomplete_timeout_ms: Some(ms), ..people.clone() };
+    assert!(pause(&incomplete(700)).abs_diff(700) < 60, "{}", pause(&incomplete(700)));
+    assert!(pause(&incomplete(9_000)).abs_diff(2_000) < 60, "the speech is over before that");
+    // A greeting whose beep is awaited is told: Speech-Complete-Timeout is for that.
+    let wait = Listen { speech_incomplete_timeout_ms: Some(700), ..voicemail() };
+    assert_eq!(outcome(&wait, &greeting), outcome(&voicemail(), &greeting));
+}
+
+#[test]
+fn information_tones_are_told_by_their_kind() {
+    let (low, high) = ([913.8, 1370.6], [985.2, 1428.5]);
+    let kind = |hz: [f32; 3], ms: [usize; 3]| {
+        let tones = sound().silence(400).tone(&hz[..1], ms[0]).tone(&hz[1..2], ms[1]).tone(&hz[2..], ms[2]);
+        outcome(&Listen::default(), &tones.silence(500).noise(-55.0)).sit
+    };
+    for (first, second, kinds) in [
+        // By length: short short, short long, long short, long long.
+        (low[0], low[1], [SitKind::Intercept, SitKind::Other, SitKind::Other, SitKind::NoCircuitDistant]),
+        (low[0], high[1], [SitKind::Other, SitKind::ReorderLocal, SitKind::Other, SitKind::Other]),
+        (high[0], low[1], [SitKind::Other, SitKind::ReorderDistant, SitKind::VacantCode, SitKind::Other]),
+        (high[0], high[1], [SitKind::Other, SitKind::Other, SitKind::Other, SitKind::NoCircuitLocal]),
+    ] {
+        for (lengths, expected) in [(274, 274), (274, 380), (380, 274), (380, 380)].into_iter().zip(kinds) {
+            let told = kind([first, second, 1776.7], [lengths.0, lengths.1, 380]);
+            assert_eq!(told, Some(expected), "{first} Hz {second} Hz {lengths:?}");
+        }
+    }
+    assert_eq!(kind([950.0, 1400.0, 1800.0], [330, 330, 330]), Some(SitKind::Itu));
+    assert_eq!(kind([950.0, 1400.0, 1200.0], [330, 330, 330]), None);
 }
 
 #[test]
