@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::media::{self, PeerPolicy};
+use crate::media::{self, KeyPolicy, PeerPolicy};
 
 /// `[rtp]`: where sound arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,18 @@ pub struct RtpConfig {
     pub reorder_ms: u64,
     /// How long nothing may come before time goes on without packets, in milliseconds.
     pub grace_ms: u64,
+    /// How keys come.
+    pub keys: Keys,
+}
+
+/// How keys come: [`KeyPolicy`], as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keys {
+    /// As telephone-events, and until the first one comes as tones in the sound.
+    Any,
+    /// As telephone-events alone.
+    Events,
 }
 
 /// Whether sound is encrypted.
@@ -79,6 +91,10 @@ impl Default for RtpConfig {
             probation: media.probation,
             reorder_ms: media.reorder_ms,
             grace_ms: media.grace_ms,
+            keys: match media.keys {
+                KeyPolicy::Any => Keys::Any,
+                KeyPolicy::Events => Keys::Events,
+            },
         }
     }
 }
@@ -102,6 +118,10 @@ impl RtpConfig {
                 Peer::Exact => PeerPolicy::Exact,
             },
             relatch_ms: self.relatch_ms,
+            keys: match self.keys {
+                Keys::Any => KeyPolicy::Any,
+                Keys::Events => KeyPolicy::Events,
+            },
         }
     }
 
@@ -149,11 +169,14 @@ pub struct EngineConfig {
     pub max_calls: usize,
     /// How often each thread looks at its sockets, in milliseconds.
     pub tick_ms: u64,
+    /// Longest recording that Save-Waveform makes, in milliseconds; what is listened to after that is not kept. Each
+    /// second takes 16 kB of memory while it is listened to.
+    pub max_recording_ms: u64,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { workers: 0, max_calls: 500, tick_ms: 10 }
+        Self { workers: 0, max_calls: 500, tick_ms: 10, max_recording_ms: 60_000 }
     }
 }
 
@@ -169,7 +192,9 @@ impl EngineConfig {
         };
         range("workers", self.workers, 0, 1_024)?;
         range("max_calls", self.max_calls, 1, 100_000)?;
-        range("tick_ms", usize::try_from(self.tick_ms).unwrap_or(usize::MAX), 1, 100)
+        let ms = |ms| usize::try_from(ms).unwrap_or(usize::MAX);
+        range("tick_ms", ms(self.tick_ms), 1, 100)?;
+        range("max_recording_ms", ms(self.max_recording_ms), 0, 3_600_000)
     }
 }
 
@@ -189,6 +214,7 @@ mod tests {
             EngineConfig { workers: 2_000, ..EngineConfig::default() },
             EngineConfig { max_calls: 0, ..EngineConfig::default() },
             EngineConfig { tick_ms: 0, ..EngineConfig::default() },
+            EngineConfig { max_recording_ms: 3_600_001, ..EngineConfig::default() },
         ] {
             assert!(wrong.validate().is_err());
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: clocks, sockets and threads")]
 
 mod config;
+mod listener;
 mod ports;
 mod worker;
 
@@ -14,7 +15,8 @@ use std::sync::mpsc::{SendError, Sender};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use crate::engine::config::{EngineConfig, Peer, RtpConfig, Srtp};
+pub use crate::engine::config::{EngineConfig, Keys, Peer, RtpConfig, Srtp};
+use crate::engine::listener::Playback;
 use crate::engine::ports::Ports;
 use crate::engine::worker::{Command, NewStream, Worker};
 use crate::{detect, media};
@@ -99,20 +101,21 @@ pub enum StreamEvent {
     Detected {
         /// Which detector.
         listener: ListenerId,
-        /// The listening it belongs to, as given to [`Stream::listen`].
+        /// The listening it belongs to, as given to [`Stream::listen`]; a key belongs to none, and comes with the last one.
         generation: u64,
         /// What it heard.
         event: detect::Event,
         /// What arrived and what did not since the stream began.
         received: media::Stats,
     },
-    /// What a listening with [`record`](detect::Listen::record) listened to; told before it concludes.
+    /// What a listening with [`record`](detect::Listen::record) has heard; its conclusion comes next.
     Recorded {
         /// Which detector.
         listener: ListenerId,
-        /// The listening it belongs to.
+        /// The listening.
         generation: u64,
-        /// Linear samples at [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE).
+        /// Linear samples at [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE) from its beginning up to the moment it was decided,
+        /// or as many as are kept. What did not arrive is silence.
         samples: Vec<i16>,
     },
     /// The stream is broken and gone; nothing more comes from it.
@@ -137,7 +140,7 @@ impl Engine {
             let load = model_loader(Arc::clone(&config.detect), index == 0);
             let model = load();
             backend.get_or_insert_with(|| model.backend().clone());
-            let worker = Worker::new(inbox, model, Box::new(load), config.engine.tick_ms)?;
+            let worker = Worker::new(inbox, model, Box::new(load), &config.engine)?;
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
             workers.push(Handle { commands, streams });
         }
@@ -257,6 +260,15 @@ impl Stream {
     /// Starts a listening; events of an older one are not told any more.
     pub fn listen(&self, listener: ListenerId, generation: u64, listen: detect::Listen) {
         self.send(Command::Listen(self.id, listener, generation, Box::new(listen)));
+    }
+
+    /// The like of [`listen`](Self::listen) on recorded sound instead of the stream's: linear samples at
+    /// [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE). They are listened to faster than they last; after them nothing arrives
+    /// any more. The stream goes on beside it, and its keys are told.
+    pub fn listen_to(&self, listener: ListenerId, generation: u64, listen: detect::Listen, samples: Arc<[i16]>) {
+        let detector = Box::new(detect::Detector::new(Arc::clone(&self.detect)));
+        let playback = Playback::new(detector, samples);
+        self.send(Command::ListenTo(self.id, listener, generation, Box::new(listen), Box::new(playback)));
     }
 
     /// Starts the No-Input timer of a listening that was begun without.

@@ -10,10 +10,12 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::audio::SAMPLE_RATE;
 use crate::detect::{self, Detector, Listen, Model};
+use crate::engine::listener::{Listener, Playback, Told};
 use crate::engine::ports::Lease;
-use crate::engine::{ListenerId, StreamEvent};
-use crate::media::{self, Heard};
+use crate::engine::{EngineConfig, ListenerId, StreamEvent};
+use crate::media;
 
 /// What a worker is asked; the number is the stream's.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(super) enum Command {
     Configure(u64, Box<media::Formats>),
     Attach(u64, ListenerId, Box<Detector>),
     Listen(u64, ListenerId, u64, Box<Listen>),
+    ListenTo(u64, ListenerId, u64, Box<Listen>, Box<Playback>),
     StartInputTimers(u64, ListenerId, u64),
     Unlisten(u64, ListenerId, u64),
     Close(u64),
@@ -50,12 +53,6 @@ struct Stream {
     readable: bool,
 }
 
-struct Listener {
-    id: ListenerId,
-    generation: u64,
-    detector: Box<Detector>,
-}
-
 pub(super) struct Worker {
     inbox: Receiver<Command>,
     poll: Poll,
@@ -63,6 +60,8 @@ pub(super) struct Worker {
     model: Model,
     load_model: Box<dyn Fn() -> Model + Send>,
     tick: Duration,
+    /// Samples that a recording holds.
+    max_recording: usize,
 }
 
 /// Datagrams taken from one stream in one tick: a flood costs its own stream, not the others.
@@ -79,15 +78,17 @@ impl Worker {
         inbox: Receiver<Command>,
         model: Model,
         load_model: Box<dyn Fn() -> Model + Send>,
-        tick_ms: u64,
+        config: &EngineConfig,
     ) -> io::Result<Self> {
+        let max_recording = config.max_recording_ms * u64::from(SAMPLE_RATE) / 1_000;
         Ok(Self {
             inbox,
             poll: Poll::new()?,
             streams: HashMap::new(),
             model,
             load_model,
-            tick: Duration::from_millis(tick_ms),
+            tick: Duration::from_millis(config.tick_ms),
+            max_recording: usize::try_from(max_recording).unwrap_or(usize::MAX),
         })
     }
 
@@ -147,31 +148,33 @@ impl Worker {
         match command {
             Command::Open(id, new) => self.open(id, *new),
             Command::Close(id) => drop(self.streams.remove(&id)),
-            Command::Configure(id, formats) => {
-                self.guard(id, |stream| stream.receiver.configure(*formats));
-            }
+            Command::Configure(id, formats) => self.guard(id, |stream| {
+                stream.receiver.configure(*formats);
+                let find = stream.receiver.has_keys_in_sound();
+                stream.listeners.iter_mut().for_each(|listener| listener.find_keys_in_sound(find));
+            }),
             Command::Attach(id, listener, detector) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.listeners.push(Listener { id: listener, generation: 0, detector });
+                    let mut listener = Listener::new(listener, detector);
+                    listener.find_keys_in_sound(stream.receiver.has_keys_in_sound());
+                    stream.listeners.push(listener);
                 }
             }
             Command::Listen(id, listener, generation, listen) => {
+                let most = self.max_recording;
                 self.guard(id, |stream| stream.receiver.start_clock(Instant::now()));
-                self.with_listener(id, listener, |listener| {
-                    listener.generation = generation;
-                    listener.detector.listen(*listen);
-                });
+                self.with_listener(id, listener, |listener| listener.listen(generation, *listen, most));
             }
-            Command::StartInputTimers(id, listener, generation) => self.with_listener(id, listener, |listener| {
-                if listener.generation == generation {
-                    listener.detector.start_input_timers();
-                }
-            }),
-            Command::Unlisten(id, listener, generation) => self.with_listener(id, listener, |listener| {
-                if listener.generation == generation {
-                    listener.detector.unlisten();
-                }
-            }),
+            Command::ListenTo(id, listener, generation, listen, playback) => {
+                let most = self.max_recording;
+                self.with_listener(id, listener, |listener| listener.listen_to(generation, *listen, *playback, most));
+            }
+            Command::StartInputTimers(id, listener, generation) => {
+                self.with_listener(id, listener, |listener| listener.start_input_timers(generation));
+            }
+            Command::Unlisten(id, listener, generation) => {
+                self.with_listener(id, listener, |listener| listener.unlisten(generation));
+            }
         }
     }
 
@@ -232,12 +235,8 @@ impl Worker {
     }
 
     fn advance(&mut self) {
-        let mut detectors: Vec<&mut Detector> = self
-            .streams
-            .values_mut()
-            .flat_map(|stream| &mut stream.listeners)
-            .map(|listener| &mut *listener.detector)
-            .collect();
+        let mut detectors: Vec<&mut Detector> =
+            self.streams.values_mut().flat_map(|stream| &mut stream.listeners).flat_map(Listener::detectors).collect();
         if detectors.is_empty() {
             return;
         }
@@ -251,8 +250,8 @@ impl Worker {
         for (&id, stream) in &mut self.streams {
             for listener in &mut stream.listeners {
                 let model = &mut self.model;
-                let detector = &mut *listener.detector;
-                if catch_unwind(AssertUnwindSafe(|| detect::advance(model, &mut [detector]))).is_err() {
+                let mut detectors: Vec<&mut Detector> = listener.detectors().collect();
+                if catch_unwind(AssertUnwindSafe(|| detect::advance(model, &mut detectors))).is_err() {
                     self.model = (self.load_model)();
                     failed.push(id);
                     break;
@@ -269,14 +268,8 @@ impl Stream {
             self.drain(now, buffer);
         }
         let listeners = &mut self.listeners;
-        self.receiver.poll(now, &mut |heard| {
-            for listener in &mut *listeners {
-                match heard {
-                    Heard::Frame(frame) => listener.detector.push(frame),
-                    Heard::Key(key) => listener.detector.key(key),
-                }
-            }
-        });
+        self.receiver.poll(now, &mut |heard| listeners.iter_mut().for_each(|listener| listener.hear(heard)));
+        self.listeners.iter_mut().for_each(Listener::play);
     }
 
     fn drain(&mut self, now: Instant, buffer: &mut [u8]) {
@@ -301,10 +294,15 @@ impl Stream {
 
     fn tell_events(&mut self) {
         for listener in &mut self.listeners {
-            while let Some(event) = listener.detector.poll_event() {
-                let (listener, generation) = (listener.id, listener.generation);
-                let received = self.receiver.stats();
-                tell(&self.events, self.number, StreamEvent::Detected { listener, generation, event, received });
+            for told in listener.poll() {
+                let (listener, generation) = (listener.id, listener.generation());
+                let event = match told {
+                    Told::Recorded(samples) => StreamEvent::Recorded { listener, generation, samples },
+                    Told::Detected(event) => {
+                        StreamEvent::Detected { listener, generation, event, received: self.receiver.stats() }
+                    }
+                };
+                tell(&self.events, self.number, event);
             }
         }
     }
@@ -337,7 +335,7 @@ mod tests {
     use crate::engine::ports::Ports;
 
     fn worker() -> Worker {
-        Worker::new(channel().1, Model::rules(), Box::new(Model::rules), 10).unwrap()
+        Worker::new(channel().1, Model::rules(), Box::new(Model::rules), &EngineConfig::default()).unwrap()
     }
 
     fn open(worker: &mut Worker, ports: &Arc<Ports>, id: u64) -> UnboundedReceiver<(usize, StreamEvent)> {

@@ -16,5 +16,5 @@ mod srtp;
 mod tests;
 
 pub use peer::PeerPolicy;
-pub use receiver::{Config, Formats, Heard, Receiver};
+pub use receiver::{Config, Formats, Heard, KeyPolicy, Receiver};
 pub use report::Stats;

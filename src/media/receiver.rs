@@ -31,11 +31,31 @@ pub struct Config {
     pub peer: PeerPolicy,
     /// How long the address that is heard must be silent before another may take its place, in milliseconds.
     pub relatch_ms: u64,
+    /// How keys come.
+    pub keys: KeyPolicy,
+}
+
+/// How keys come where both ways are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyPolicy {
+    /// As telephone-events and as tones in the sound; from the first telephone-event on as these alone, as gateways leave
+    /// the same presses' tones in the sound, or the beginnings of them.
+    #[default]
+    Any,
+    /// As telephone-events alone.
+    Events,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { reorder_ms: 60, grace_ms: 200, probation: 1, peer: PeerPolicy::First, relatch_ms: 1000 }
+        Self {
+            reorder_ms: 60,
+            grace_ms: 200,
+            probation: 1,
+            peer: PeerPolicy::First,
+            relatch_ms: 1000,
+            keys: KeyPolicy::Any,
+        }
     }
 }
 
@@ -107,6 +127,8 @@ pub struct Receiver {
     buffer: JitterBuffer,
     decoders: Vec<(u8, Decoder)>,
     keys: Keys,
+    /// Keys have come as telephone-events.
+    key_events: bool,
     jitter: Jitter,
     stats: Stats,
     /// Samples told, sound and missing.
@@ -171,6 +193,7 @@ impl Receiver {
             buffer: JitterBuffer::new(Duration::from_millis(config.reorder_ms)),
             decoders: Vec::new(),
             keys: Keys::default(),
+            key_events: false,
             jitter: Jitter::default(),
             stats: Stats::default(),
             told: 0,
@@ -193,6 +216,7 @@ impl Receiver {
             (Srtp::On(inbound), Some(parameters)) => inbound.rekey(parameters.clone()),
             (_, parameters) => self.srtp = Srtp::new(parameters.clone()),
         }
+        self.key_events &= formats.telephone_event.is_some();
         self.formats = formats;
     }
 
@@ -203,6 +227,12 @@ impl Receiver {
             self.clock = Some(Clock::new(now, self.told));
             self.fresh = true;
         }
+    }
+
+    /// Whether keys in the sound are presses of their own, see [`KeyPolicy`].
+    #[must_use]
+    pub fn has_keys_in_sound(&self) -> bool {
+        self.config.keys == KeyPolicy::Any && !self.key_events
     }
 
     /// Sample time: how much has been told.
@@ -409,6 +439,7 @@ impl Receiver {
             Content::Event => match TelephoneEvent::parse(&packet.payload) {
                 Ok(event) => {
                     if let Some(key) = self.keys.packet(event, packet.timestamp, packet.marker) {
+                        self.key_events = true;
                         heard(Heard::Key(key));
                     }
                 }

@@ -261,7 +261,7 @@ impl Driver {
             while let Some(output) = self.session.poll_output() {
                 match output {
                     Output::Mrcp { connection, message } => messages.push((connection, message.write())),
-                    Output::Listen { channel, generation, mut listen, media_type, .. } => {
+                    Output::Listen { channel, generation, mut listen, media_type, waveform } => {
                         // What can't be kept needn't be recorded.
                         listen.record &= self.waveforms.can_keep();
                         if listen.record {
@@ -270,7 +270,10 @@ impl Driver {
                         if let Some(&asked) = self.asked.get(&channel) {
                             self.listening.insert(channel.clone(), asked);
                         }
-                        let begin = |stream: &Stream, listener| stream.listen(listener, generation, listen);
+                        let begin = |stream: &Stream, listener| match waveform {
+                            Some(samples) => stream.listen_to(listener, generation, listen, samples),
+                            None => stream.listen(listener, generation, listen),
+                        };
                         if !self.with_listener(&channel, begin) {
                             deaf.push(channel);
                         }
