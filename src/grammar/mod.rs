@@ -14,7 +14,6 @@ pub mod result;
 mod semantics;
 mod srgs;
 mod store;
-mod tag;
 
 #[cfg(test)]
 mod tests;

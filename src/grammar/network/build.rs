@@ -102,7 +102,7 @@ impl<'a> Builder<'a> {
             Some(id) => vec![self.named(0, id)?],
             None => entries(&document.srgs).into_iter().filter_map(|id| self.rules.first()?.get(id).copied()).collect(),
         };
-        let entry = self.add_rule("", 0, false);
+        let entry = self.add_rule("", 0, true);
         let (start, end) = self.ends(entry);
         for rule in chosen {
             self.edge(start, end, 1.0, Kind::Rule(rule))?;

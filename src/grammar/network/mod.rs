@@ -11,7 +11,7 @@ mod prune;
 use std::collections::BTreeMap;
 
 use crate::grammar::Mode;
-use crate::grammar::tag::Tag;
+use crate::grammar::semantics::Tag;
 
 pub(super) use build::{Linked, Target, build};
 pub(super) use chart::Chart;
@@ -85,23 +85,25 @@ pub(super) struct Input {
     pub(super) said: Vec<String>,
     /// Whether GARBAGE takes its words.
     pub(super) garbage: bool,
+    /// What stands between them where they are told: keys are told as one number.
+    pub(super) between: &'static str,
 }
 
 impl Input {
     /// A text, word by word.
     pub(super) fn text(text: &str) -> Self {
-        Self { said: text.split_whitespace().map(str::to_owned).collect(), garbage: true }
+        Self { said: text.split_whitespace().map(str::to_owned).collect(), garbage: true, between: " " }
     }
 
     /// Keys, with or without white space between them.
     pub(super) fn keys(keys: &str) -> Self {
         let key = |key: char| key.to_ascii_uppercase().to_string();
-        Self { said: keys.chars().filter(|key| !key.is_whitespace()).map(key).collect(), garbage: true }
+        Self { said: keys.chars().filter(|key| !key.is_whitespace()).map(key).collect(), garbage: true, between: "" }
     }
 
     /// The words from one place to another.
-    pub(super) fn between(&self, from: u32, to: u32) -> String {
-        self.said.get(from as usize..to as usize).unwrap_or_default().join(" ")
+    pub(super) fn part(&self, from: u32, to: u32) -> String {
+        self.said.get(from as usize..to as usize).unwrap_or_default().join(self.between)
     }
 }
 

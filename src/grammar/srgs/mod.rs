@@ -7,7 +7,7 @@ pub(super) mod xml;
 
 use std::collections::BTreeMap;
 
-use crate::grammar::tag::{Tag, TagFormat};
+use crate::grammar::semantics::{Tag, TagFormat};
 use crate::grammar::{Error, Mode};
 
 /// A grammar document.

@@ -6,10 +6,10 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::grammar::semantics::{Tag, TagFormat};
 use crate::grammar::srgs::{
     Expansion, Reference, Rule, Srgs, Times, check_rule_name, probability, times, weight as parse_weight,
 };
-use crate::grammar::tag::{Tag, TagFormat};
 use crate::grammar::{Error, Mode};
 
 /// Deepest nesting of elements.

@@ -261,7 +261,7 @@ fn grammars_that_can_not_be_used() {
 0.000 > RECOGNIZE 4   Content-Type: application/srgs+xml   Content-ID: a   | <grammar root="x"><rule id="r">human</rule></grammar>
 0.000 < 4 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: the root rule x is not defined"
 0.000 > RECOGNIZE 5   Content-Type: application/srgs   | #ABNF 1.0;
-0.000 < 5 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "the ABNF form is not read yet"
+0.000 < 5 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: a grammar without rules"
 0.000 > RECOGNIZE 6   Content-Type: image/png   | x
 0.000 < 6 408 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "a grammar can't be image/png: text/uri-list, text/grammar-ref-list, application/srgs+xml and application/srgs can"
 0.000 > RECOGNIZE 7   Content-Type: nonsense   | x
@@ -274,8 +274,8 @@ fn grammars_that_can_not_be_used() {
 0.000 < 10 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "the body names no grammar"
 0.000 > DEFINE-GRAMMAR 11   Content-ID: a   Content-Type: application/x-jsgf   | #JSGF V1.0;
 0.000 < 11 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "grammars in application/x-jsgf are not supported: SRGS is, in XML and in ABNF"
-0.000 > DEFINE-GRAMMAR 12   Content-ID: a   | builtin:dtmf/digits
-0.000 < 12 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no builtin builtin:dtmf/digits: there are builtin:speech/answer, builtin:speech/beep, builtin:speech/voicemail, builtin:speech/boolean"
+0.000 > DEFINE-GRAMMAR 12   Content-ID: a   | builtin:dtmf/answer
+0.000 < 12 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no builtin builtin:dtmf/answer: there are builtin:dtmf/boolean, builtin:dtmf/currency, builtin:dtmf/date, builtin:dtmf/digits, builtin:dtmf/number, builtin:dtmf/phone, builtin:dtmf/time"
 0.000 > DEFINE-GRAMMAR 13   Content-Type: application/srgs+xml   | <grammar root="r"><rule id="r">human</rule></grammar>
 0.000 < 13 406 COMPLETE   Completion-Cause: 016 grammar-definition-failure   Completion-Reason: "no Content-ID"
 0.000 > DEFINE-GRAMMAR 14
