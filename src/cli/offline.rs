@@ -9,7 +9,7 @@ use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
 use crate::detect::{Config, Detector, Event, Listen, Model, Outcome, Plans, advance};
-use crate::grammar::{Body, Documents, Resolution, Store, resolve};
+use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
 /// Samples given to the detector at once: 100 ms.
@@ -105,7 +105,11 @@ fn pieces(frame: Frame<'_>) -> impl Iterator<Item = Frame<'_>> {
 fn listening(options: &Options) -> anyhow::Result<Listen> {
     let body = Body { media_type: "text/uri-list", bytes: options.grammar.as_bytes(), ..Body::default() };
     let resolved = match resolve(&body, &Store::new(0), &Documents::new()).map_err(|error| anyhow!("{error}"))? {
-        Resolution::Done(resolved) => resolved,
+        Resolution::Done(mut resolved) => {
+            // A recording is listened to for words alone.
+            resolved.active.retain(|active| active.grammar.mode == Mode::Voice);
+            resolved
+        }
         Resolution::Needs(uris) => bail!("--grammar: {} is not fetched here", uris.join(", ")),
     };
     if resolved.active.len() != 1 {
