@@ -26,15 +26,15 @@ pub(crate) async fn start(settings: &str) -> Running {
 }
 
 /// One SIP dialog over UDP, as text.
-struct Call {
+pub(crate) struct Call {
     socket: UdpSocket,
     call_id: String,
     cseq: u32,
     /// To with the server's tag, once it is known.
     to: String,
     control: SocketAddr,
-    channel: String,
-    audio: SocketAddr,
+    pub(crate) channel: String,
+    pub(crate) audio: SocketAddr,
 }
 
 pub(crate) fn offer(media: &str) -> String {
@@ -103,7 +103,7 @@ impl Call {
     }
 
     /// A call that is taken: remembers where its channel and its audio are.
-    async fn open(server: &Running) -> Self {
+    pub(crate) async fn open(server: &Running) -> Self {
         let mut call = Self::new(server).await;
         let answer = call.invite(&offer(&format!("{CONTROL}{AUDIO}"))).await;
         assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
@@ -122,7 +122,7 @@ impl Call {
         assert!(answer.contains("c=IN IP4 127.0.0.1"), "{answer}");
     }
 
-    async fn bye(&mut self) {
+    pub(crate) async fn bye(&mut self) {
         self.cseq += 1;
         self.send("BYE", self.cseq, &format!("b{}", self.cseq), "").await;
         let answer = self.answer(self.cseq).await;
@@ -166,7 +166,7 @@ pub(crate) fn request(channel: &str, id: u32, method: &str, headers: &str, body:
 const ANSWER: &str = "builtin:speech/answer";
 
 impl Control {
-    async fn connect(call: &Call) -> Self {
+    pub(crate) async fn connect(call: &Call) -> Self {
         Self::to(call.control).await
     }
 
@@ -193,7 +193,7 @@ impl Control {
         }
     }
 
-    async fn status(&mut self) -> String {
+    pub(crate) async fn status(&mut self) -> String {
         match self.next().await {
             Some(Message::Response(response)) => {
                 format!("{} {} {}", response.id, response.status, response.state.as_str())
@@ -203,7 +203,7 @@ impl Control {
     }
 
     /// The cause and the body of the next RECOGNITION-COMPLETE; START-OF-INPUT is read over.
-    async fn complete(&mut self) -> (String, String) {
+    pub(crate) async fn complete(&mut self) -> (String, String) {
         loop {
             match self.next().await {
                 Some(Message::Event(event)) if event.name.as_str() == "START-OF-INPUT" => {}
@@ -224,7 +224,7 @@ impl Control {
 }
 
 /// Sends samples as PCMU packets in real time.
-async fn play(to: SocketAddr, samples: &[i16]) {
+pub(crate) async fn play(to: SocketAddr, samples: &[i16]) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mut clock = tokio::time::interval(Duration::from_millis(20));
     for (index, packet) in samples.chunks(160).enumerate() {
@@ -239,13 +239,13 @@ async fn play(to: SocketAddr, samples: &[i16]) {
     }
 }
 
-fn tone(hz: f64, seconds: f64) -> Vec<i16> {
+pub(crate) fn tone(hz: f64, seconds: f64) -> Vec<i16> {
     let samples = 0..(seconds * 8000.0) as u32;
     samples.map(|n| (8000.0 * (f64::from(n) * hz * std::f64::consts::TAU / 8000.0).sin()) as i16).collect()
 }
 
 /// Special information tone of ITU-T E.180, twice: 950, 1400 and 1800 Hz, then silence.
-fn special_information() -> Vec<i16> {
+pub(crate) fn special_information() -> Vec<i16> {
     let once = [(950.0, 0.33), (1400.0, 0.33), (1800.0, 0.33), (0.0, 1.0)];
     once.repeat(2).into_iter().flat_map(|(hz, seconds)| tone(hz, seconds)).collect()
 }

@@ -12,10 +12,6 @@ use crate::net::fetch::policy::HostPattern;
 pub struct FetchConfig {
     /// URI schemes that are fetched: `http`, `https`, `file`. None: nothing is fetched.
     pub schemes: Vec<String>,
-    /// Time for a document where the client sets no Fetch-Timeout, in milliseconds.
-    pub timeout_ms: u64,
-    /// Longest time, whatever Fetch-Timeout asks for, in milliseconds.
-    pub max_timeout_ms: u64,
     /// Time for a connection to be made, TLS included, in milliseconds.
     pub connect_timeout_ms: u64,
     /// Longest grammar, in bytes.
@@ -46,9 +42,6 @@ impl Default for FetchConfig {
     fn default() -> Self {
         Self {
             schemes: vec!["http".to_owned(), "https".to_owned()],
-            timeout_ms: 5_000,
-            // mod_unimrcp gives a request up after 10 s: it must have its answer by then.
-            max_timeout_ms: 8_000,
             connect_timeout_ms: 2_000,
             max_grammar_bytes: 1 << 20,
             // Ten minutes of 16 bit samples at 8 kHz, and some.
@@ -78,8 +71,6 @@ impl FetchConfig {
             return Err(("schemes", format!("{scheme:?} can't be fetched; there are {}", SCHEMES.join(", "))));
         }
         let counts = [
-            ("timeout_ms", self.timeout_ms),
-            ("max_timeout_ms", self.max_timeout_ms),
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("max_grammar_bytes", self.max_grammar_bytes as u64),
             ("max_waveform_bytes", self.max_waveform_bytes as u64),
@@ -88,10 +79,6 @@ impl FetchConfig {
         ];
         if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err((key, "0 is too small, at least 1 is needed".to_owned()));
-        }
-        if self.timeout_ms > self.max_timeout_ms {
-            let reason = format!("{} is more than max_timeout_ms {}", self.timeout_ms, self.max_timeout_ms);
-            return Err(("timeout_ms", reason));
         }
         for host in &self.allowed_hosts {
             HostPattern::parse(host).map_err(|reason| ("allowed_hosts", reason))?;
@@ -126,7 +113,6 @@ mod tests {
         assert_eq!(refused(|it| it.schemes.push("ftp".to_owned())), Some("schemes"));
         assert_eq!(refused(|it| it.schemes.push("file".to_owned())), Some("file_roots"));
         assert_eq!(refused(|it| it.file_roots.push("grammars".into())), Some("file_roots"));
-        assert_eq!(refused(|it| it.timeout_ms = 9_000), Some("timeout_ms"));
         assert_eq!(refused(|it| it.max_concurrent = 0), Some("max_concurrent"));
         assert_eq!(refused(|it| it.only_allowed_hosts = true), Some("only_allowed_hosts"));
         assert_eq!(refused(|it| it.allowed_hosts.push("http://a".to_owned())), Some("allowed_hosts"));

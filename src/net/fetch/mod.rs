@@ -32,6 +32,9 @@ use crate::net::fetch::http::Client;
 use crate::net::fetch::policy::{Policy, Trust, refused};
 use crate::session::{Fetch, FetchKind};
 
+/// Time for a document, in milliseconds, where none is told.
+const TIMEOUT_MS: u64 = 10_000;
+
 /// Hosts whose downloads are counted are looked through for idle ones when there are so many.
 const HOSTS: usize = 256;
 
@@ -93,11 +96,9 @@ impl Fetcher {
         })))
     }
 
-    /// Fetches a document for a call whose downloads take turns at `call`. It takes no longer than Fetch-Timeout, and
-    /// not than the server's own limit.
+    /// Fetches a document for a call whose downloads take turns at `call`. It takes no longer than what is wanted allows.
     pub(super) async fn fetch(&self, wanted: &Fetch, call: &Semaphore) -> Result<Document, FetchError> {
-        let config = &self.0.config;
-        let limit_ms = wanted.timeout_ms.unwrap_or(config.timeout_ms).min(config.max_timeout_ms);
+        let limit_ms = wanted.timeout_ms.unwrap_or(TIMEOUT_MS);
         let begun = Instant::now();
         let work = async {
             let _turn = call.acquire().await.map_err(|_| fetch_error("internal-error", "the call is over"))?;
