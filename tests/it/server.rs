@@ -217,7 +217,7 @@ impl Control {
         }
     }
 
-    async fn recognize(&mut self, call: &Call, id: u32, headers: &str) {
+    pub(crate) async fn recognize(&mut self, call: &Call, id: u32, headers: &str) {
         self.send(&request(&call.channel, id, "RECOGNIZE", headers, ANSWER)).await;
         assert_eq!(self.status().await, format!("{id} 200 IN-PROGRESS"));
     }
