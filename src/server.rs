@@ -37,8 +37,9 @@ impl Server {
         let mrcp = mrcp.into_iter().filter_map(|(transport, address)| Some((transport, address?))).collect::<Vec<_>>();
         let controls = mrcp.iter().map(|(name, address)| format!("mrcp {name} {address}")).collect::<Vec<_>>();
         let mrcp = mrcp.iter().map(|(name, address)| format!("{name}:{address}")).collect::<Vec<_>>().join(",");
+        let rtsp = running.rtsp().iter().map(|address| format!(", rtsp {address}")).collect::<String>();
         let backend = running.engine.backend();
-        tracing::info!(sip, mrcp, %backend, "answerd is ready: {spoken}{}{http}", controls.join(", "));
+        tracing::info!(sip, mrcp, %backend, "answerd is ready: {spoken}{}{rtsp}{http}", controls.join(", "));
         Ok(running)
     }
 }
@@ -74,6 +75,12 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.net.http()
+    }
+
+    /// The bound RTSP listeners, in the order of the configuration.
+    #[must_use]
+    pub fn rtsp(&self) -> &[SocketAddr] {
+        self.net.rtsp()
     }
 
     /// Calls that are taken now.

@@ -101,6 +101,7 @@ fn config() -> Config {
     config.sip.listen = vec![SocketAddr::new(loopback, 0).to_string()];
     config.mrcp.address = loopback;
     config.mrcp.port = 0;
+    config.rtsp.listen.clear();
     config.rtp.address = loopback;
     config.rtp.port_min = 0;
     config.rtp.port_max = 0;

@@ -24,6 +24,8 @@ pub struct Config {
     pub sip: net::SipConfig,
     /// Where MRCPv2 is spoken, and its limits.
     pub mrcp: net::MrcpConfig,
+    /// Where MRCPv1 over RTSP is spoken, and its limits.
+    pub rtsp: net::RtspConfig,
     /// The certificate of TLS listeners.
     pub tls: net::TlsConfig,
     /// How calls are taken and left.
@@ -127,6 +129,7 @@ impl Config {
         net::Config {
             sip: self.sip.clone(),
             mrcp: self.mrcp.clone(),
+            rtsp: self.rtsp.clone(),
             call: self.call.clone(),
             fetch: self.fetch.clone(),
             http: self.http.clone(),
@@ -148,6 +151,7 @@ impl Config {
         let in_section = |section| move |(key, reason)| (section, key, reason);
         self.sip.validate().map_err(in_section("sip"))?;
         self.mrcp.validate().map_err(in_section("mrcp"))?;
+        self.rtsp.validate().map_err(in_section("rtsp"))?;
         self.tls.validate(net::needs_tls(&self.sip, &self.mrcp)).map_err(in_section("tls"))?;
         self.call.validate().map_err(in_section("call"))?;
         self.fetch.validate().map_err(in_section("fetch"))?;
@@ -159,6 +163,7 @@ impl Config {
         self.recognizer.validate().map_err(in_section("recognizer"))?;
         self.log.validate().map_err(in_section("log"))?;
         net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))?;
+        net::validate_rtsp_listeners(&self.rtsp, &self.sip, &self.mrcp).map_err(in_section("rtsp"))?;
         if self.rtp.srtp == engine::Srtp::Required && self.rtp.srtp_needs_tls && !self.sip.has_tls() {
             let reason = "SRTP is required, but no SIP listener speaks TLS: no call could be taken".to_owned();
             return Err(("rtp", "srtp_needs_tls", reason));

@@ -1,8 +1,11 @@
 //! Calls: an offer becomes streams, channels and a driver, or a refusal; capacity is settled before the answer.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -19,32 +22,43 @@ use crate::net::registry::{Channel, Registry};
 use crate::net::tls::Tls;
 use crate::net::waveforms::{CallWaveforms, Waveforms};
 use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
-use crate::session::sip::{CallId, EndReason, Peer, Transport};
+use crate::session::sip::{Peer, Transport};
 use crate::session::{self, Session};
 use crate::wire::mrcp::{ChannelIdentifier, Resource};
 use crate::wire::rtp::srtp::MasterKey;
-use crate::wire::sdp;
+use crate::wire::sdp::{self, SessionDescription};
 
-/// What an offer is answered with.
+/// Why an offer is refused: with a status of SIP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    Accept(Vec<u8>),
-    Refuse { status: u16, reason: String, retry_after_s: Option<u32> },
+pub(super) struct Refused {
+    pub(super) status: u16,
+    pub(super) reason: String,
+    pub(super) retry_after_s: Option<u32>,
 }
 
-impl Answer {
+impl Refused {
     pub(super) fn internal_error() -> Self {
-        Self::refuse(500, "internal error")
+        Self::new(500, "internal error")
     }
 
-    fn refuse(status: u16, reason: impl Into<String>) -> Self {
-        Self::Refuse { status, reason: reason.into(), retry_after_s: None }
+    fn new(status: u16, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), retry_after_s: None }
     }
 }
 
-/// All calls and the tasks that drive them.
-pub(super) struct Calls {
-    engine: Arc<Engine>,
+/// What the calls of all doors share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) engine: Arc<Engine>,
+    pub(super) outside: Outside,
+    pub(super) phase: watch::Receiver<Phase>,
+    /// Number of the next session in `o=`.
+    pub(super) next_session: Arc<AtomicU64>,
+}
+
+/// All calls of one door and the tasks that drive them. `K` is how the door names its calls.
+pub(super) struct Calls<K> {
+    shared: Shared,
     registry: Registry,
     offer_answer: offer_answer::Config,
     session: Arc<session::Config>,
@@ -55,13 +69,9 @@ pub(super) struct Calls {
     srtp_needs_tls: bool,
     retry_after_s: u32,
     connection_timeout: Duration,
-    outside: Outside,
-    phase: watch::Receiver<Phase>,
-    calls: HashMap<CallId, Call>,
+    calls: HashMap<K, Call>,
     drivers: JoinSet<Stopped>,
-    by_task: HashMap<Id, CallId>,
-    /// Number of the next session in `o=`.
-    next_session: u64,
+    by_task: HashMap<Id, K>,
 }
 
 /// Where documents come from and recordings go.
@@ -80,15 +90,15 @@ impl Outside {
 }
 
 /// The ports of the MRCP listeners; 0 where there is none.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct MrcpPorts {
     pub(super) plain: u16,
     pub(super) tls: u16,
 }
 
-/// A call as the SIP task sees it.
+/// A call as its door sees it.
 struct Call {
-    /// Call-ID, for logs.
+    /// Call-ID or the like, for logs.
     call_id: String,
     inputs: mpsc::Sender<Input>,
     /// Where its streams tell what they hear.
@@ -107,18 +117,10 @@ const LONGEST_KEY: usize = 46;
 /// Requests and changes that may wait for one call's driver.
 const INPUTS: usize = 32;
 
-impl Calls {
-    pub(super) fn new(
-        config: &Config,
-        engine: Arc<Engine>,
-        registry: Registry,
-        outside: Outside,
-        ports: MrcpPorts,
-        tls: Option<Tls>,
-        phase: watch::Receiver<Phase>,
-    ) -> Self {
+impl<K: Copy + Eq + Hash> Calls<K> {
+    pub(super) fn new(config: &Config, shared: Shared, registry: Registry, ports: MrcpPorts, tls: Option<Tls>) -> Self {
         Self {
-            engine,
+            shared,
             registry,
             offer_answer: config.offer_answer(),
             session: Arc::clone(&config.session),
@@ -128,54 +130,59 @@ impl Calls {
             srtp_needs_tls: config.srtp_needs_tls,
             retry_after_s: config.call.retry_after_s,
             connection_timeout: Duration::from_millis(config.call.connection_timeout_ms),
-            outside,
-            phase,
             calls: HashMap::new(),
             drivers: JoinSet::new(),
             by_task: HashMap::new(),
-            next_session: 1,
         }
     }
 
     /// Answers an offer: of a new call, or of one that stands. A call that is refused leaves nothing behind.
-    pub(super) fn offer(&mut self, id: CallId, call_id: &str, offer: &[u8], peer: &Peer) -> Answer {
+    pub(super) fn offer(&mut self, id: K, call_id: &str, offer: &[u8], peer: &Peer) -> Result<Vec<u8>, Refused> {
         let standing = self.calls.get(&id);
         if offer.is_empty() {
             // A request without an offer asks for one (RFC 3261 section 14.2): of a call that stands, what is agreed.
             return match standing {
-                Some(call) => Answer::Accept(call.agreed.answer.to_string().into_bytes()),
-                None => Answer::refuse(488, "an offer is needed"),
+                Some(call) => Ok(call.agreed.answer.to_string().into_bytes()),
+                None => Err(Refused::new(488, "an offer is needed")),
             };
         }
-        let description = match sdp::parse(offer) {
-            Ok(description) => description,
-            Err(error) => return Answer::refuse(400, format!("malformed SDP: {error}")),
-        };
+        let offer = sdp::parse(offer).map_err(|error| Refused::new(400, format!("malformed SDP: {error}")))?;
+        self.answer(id, call_id, &offer, peer).map(|answer| answer.to_string().into_bytes())
+    }
+
+    /// Answers an offer that is read: with the answer, or with a refusal.
+    pub(super) fn answer(
+        &mut self,
+        id: K,
+        call_id: &str,
+        offer: &SessionDescription,
+        peer: &Peer,
+    ) -> Result<SessionDescription, Refused> {
         let secret = peer.transport == Transport::Tls;
         let config = offer_answer::Config { take_keys: secret || !self.srtp_needs_tls, ..self.offer_answer.clone() };
-        let plan = match standing {
-            None => offer_answer::negotiate(&description, &config),
-            Some(call) => offer_answer::renegotiate(&description, &config, &call.agreed),
+        let plan = match self.calls.get(&id) {
+            None => offer_answer::negotiate(offer, &config),
+            Some(call) => offer_answer::renegotiate(offer, &config, &call.agreed),
         };
         match plan {
             Err(refusal) => {
                 tracing::info!(call_id, %refusal, "an offer is refused");
-                Answer::refuse(refusal.status, refusal.text)
+                Err(Refused::new(refusal.status, refusal.text))
             }
             Ok(plan) => {
                 if !secret && plan.audio().any(|audio| audio.sound.crypto.is_some()) {
                     tracing::warn!(call_id, "the keys of SRTP came over SIP without TLS: they are no secret");
                 }
-                self.take(id, call_id, &plan, peer).unwrap_or_else(|answer| answer)
+                self.take(id, call_id, &plan, peer)
             }
         }
     }
 
-    fn take(&mut self, id: CallId, call_id: &str, plan: &Plan, peer: &Peer) -> Result<Answer, Answer> {
+    fn take(&mut self, id: K, call_id: &str, plan: &Plan, peer: &Peer) -> Result<SessionDescription, Refused> {
         let mut random = [0; LONGEST_KEY];
         getrandom::fill(&mut random).map_err(|error| {
             tracing::error!(call_id, %error, "no random numbers: a call is refused");
-            Answer::internal_error()
+            Refused::internal_error()
         })?;
         let local = Local {
             address: self.told_address.unwrap_or(peer.local.ip()),
@@ -183,36 +190,32 @@ impl Calls {
             mrcp_tls_port: self.ports.tls,
             fingerprint: self.tls.as_ref().map(Tls::fingerprint),
             random_key: MasterKey::new(random.to_vec()),
-            session_id: self.next_session,
+            session_id: self.shared.next_session.fetch_add(1, Ordering::Relaxed),
             existing_connection: self.registry.is_connected(peer.remote.ip(), false),
             existing_tls_connection: self.registry.is_connected(peer.remote.ip(), true),
         };
         if let Some(call) = self.calls.get(&id) {
             let (change, ports, channels) = self.change(call_id, plan, &call.permit, &call.events, &call.inputs)?;
             let agreed = plan.answer(&local, &ports, &channels);
-            let answer = agreed.answer.to_string().into_bytes();
+            let answer = agreed.answer.clone();
             // A driver that is so far behind is in trouble; the call goes on as it was.
             if call.inputs.try_send(Input::Change(Box::new(change))).is_err() {
-                return Err(Answer::internal_error());
+                return Err(Refused::internal_error());
             }
             if let Some(call) = self.calls.get_mut(&id) {
                 call.agreed = agreed;
             }
-            return Ok(Answer::Accept(answer));
+            return Ok(answer);
         }
-        let permit = Arc::new(self.engine.admit().ok_or_else(|| {
+        let permit = Arc::new(self.shared.engine.admit().ok_or_else(|| {
             tracing::warn!(call_id, "all calls are taken: one is refused");
-            Answer::Refuse {
-                status: 503,
-                reason: "all calls are taken".into(),
-                retry_after_s: Some(self.retry_after_s),
-            }
+            Refused { status: 503, reason: "all calls are taken".into(), retry_after_s: Some(self.retry_after_s) }
         })?);
         let (inputs, inbox) = mpsc::channel(INPUTS);
         let (events, heard) = mpsc::unbounded_channel();
         let (change, ports, channels) = self.change(call_id, plan, &permit, &events, &inputs)?;
         let agreed = plan.answer(&local, &ports, &channels);
-        let answer = agreed.answer.to_string().into_bytes();
+        let answer = agreed.answer.clone();
         let ended = CancellationToken::new();
         let parts = Parts {
             session: Session::new(Arc::clone(&self.session)),
@@ -221,22 +224,21 @@ impl Calls {
             inputs: inbox,
             events: heard,
             ended: ended.clone(),
-            phase: self.phase.clone(),
+            phase: self.shared.phase.clone(),
             connection_timeout: self.connection_timeout,
-            fetcher: self.outside.fetcher.clone(),
-            waveforms: self.outside.waveforms(peer.local.ip()),
+            fetcher: self.shared.outside.fetcher.clone(),
+            waveforms: self.shared.outside.waveforms(peer.local.ip()),
         };
         let span = tracing::info_span!("call", call_id);
         let task = self.drivers.spawn(driver::run(parts).instrument(span));
         self.by_task.insert(task.id(), id);
         self.calls.insert(id, Call { call_id: call_id.to_owned(), inputs, events, permit, ended, agreed });
-        self.next_session += 1;
-        tracing::info!(call_id, peer = %peer.remote, calls = self.engine.calls(), "call");
-        Ok(Answer::Accept(answer))
+        tracing::info!(call_id, peer = %peer.remote, calls = self.shared.engine.calls(), "call");
+        Ok(answer)
     }
 
-    fn unavailable(&self, reason: &str) -> Answer {
-        Answer::Refuse { status: 503, reason: reason.to_owned(), retry_after_s: Some(self.retry_after_s) }
+    fn unavailable(&self, reason: &str) -> Refused {
+        Refused { status: 503, reason: reason.to_owned(), retry_after_s: Some(self.retry_after_s) }
     }
 
     /// Makes what a plan needs that is not there yet.
@@ -247,10 +249,10 @@ impl Calls {
         permit: &Permit,
         events: &mpsc::UnboundedSender<(usize, StreamEvent)>,
         inputs: &mpsc::Sender<Input>,
-    ) -> Result<Made, Answer> {
-        let failed = |error: &dyn std::fmt::Display| {
+    ) -> Result<Made, Refused> {
+        let failed = |error: &dyn fmt::Display| {
             tracing::error!(call_id, %error, "a call can't be taken");
-            Answer::internal_error()
+            Refused::internal_error()
         };
         let mut change = Change::default();
         let (mut ports, mut channels) = (Vec::new(), Vec::new());
@@ -258,7 +260,7 @@ impl Calls {
             let formats = formats(&audio.sound);
             if audio.previous.is_none() {
                 let spec = StreamSpec { formats, name: call_id.to_owned(), number: audio.section };
-                let stream = self.engine.open(permit, spec, events.clone()).map_err(|error| match error {
+                let stream = self.shared.engine.open(permit, spec, events.clone()).map_err(|error| match error {
                     OpenError::Stopped => failed(&error),
                     OpenError::Socket(error) => {
                         tracing::error!(call_id, %error, "no RTP socket: a call is refused");
@@ -294,7 +296,7 @@ impl Calls {
 
     /// Whether a further call would be refused.
     pub(super) fn is_full(&self) -> bool {
-        self.engine.is_full()
+        self.shared.engine.is_full()
     }
 
     /// Whether no call is left.
@@ -302,8 +304,13 @@ impl Calls {
         self.calls.is_empty() && self.drivers.is_empty()
     }
 
+    /// Where the call's driver takes its inputs.
+    pub(super) fn inputs(&self, call: K) -> Option<&mpsc::Sender<Input>> {
+        self.calls.get(&call).map(|call| &call.inputs)
+    }
+
     /// The dialog is over: the driver stops and frees what it holds.
-    pub(super) fn ended(&mut self, call: CallId, why: EndReason) {
+    pub(super) fn ended(&mut self, call: K, why: impl fmt::Debug) {
         if let Some(call) = self.calls.remove(&call) {
             tracing::info!(call_id = call.call_id, ?why, "call ended");
             call.ended.cancel();
@@ -311,7 +318,7 @@ impl Calls {
     }
 
     /// Waits for a driver to stop; tells its call if it is to be hung up.
-    pub(super) async fn next_stopped(&mut self) -> Option<CallId> {
+    pub(super) async fn next_stopped(&mut self) -> Option<K> {
         let (task, stopped) = match self.drivers.join_next_with_id().await {
             None => return std::future::pending().await,
             Some(Ok((task, stopped))) => (task, stopped),

@@ -1,11 +1,13 @@
 //! What the shell is told: listeners, limits, and how calls are taken and left.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::audio::codec::Codec;
 use crate::session::{self, offer_answer};
+use crate::wire::mrcp::v1::Scale;
 
 /// A key and the reason why its value can't be obeyed.
 type Refused = (&'static str, String);
@@ -191,6 +193,89 @@ impl MrcpConfig {
     }
 }
 
+/// `[rtsp]`: where MRCPv1 is spoken, and its limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RtspConfig {
+    /// `ADDRESS:PORT` of each TCP listener; none: MRCPv1 is not served. Port 0: a free one is chosen.
+    pub listen: Vec<String>,
+    /// TCP connections at once, all listeners together; further ones are closed at once.
+    pub max_connections: usize,
+    /// Sessions at once on one connection; further ones get 503.
+    pub max_sessions: usize,
+    /// A connection without a session on which nothing was heard for so long is closed, in milliseconds.
+    pub connection_idle_ms: u64,
+    /// A session of which nothing was heard for so long, and in which nothing runs, is ended, in milliseconds.
+    pub session_idle_ms: u64,
+    /// Longest body taken, in bytes; a longer one closes its connection.
+    pub max_message_bytes: usize,
+    /// The names of the recognizer: the last segment of the path of its URI, in any case.
+    pub resources: Vec<String>,
+    /// How confidences are written in NLSML results.
+    pub confidence: Scale,
+}
+
+impl Default for RtspConfig {
+    fn default() -> Self {
+        let server = session::rtsp::Config::default();
+        Self {
+            // UniMRCP's port.
+            listen: vec!["0.0.0.0:1554".to_owned()],
+            // Clients open one for each session.
+            max_connections: 1_024,
+            max_sessions: server.max_sessions,
+            connection_idle_ms: 60_000,
+            session_idle_ms: u64::try_from(server.session_idle.as_millis()).unwrap_or(u64::MAX),
+            max_message_bytes: 256 << 10,
+            resources: server.resources,
+            confidence: server.confidence,
+        }
+    }
+}
+
+impl RtspConfig {
+    pub(super) fn listeners(&self) -> Result<Vec<SocketAddr>, String> {
+        let address = |text: &String| text.parse().map_err(|_| format!("{text:?} is not ADDRESS:PORT"));
+        self.listen.iter().map(address).collect()
+    }
+
+    /// Tells the first key whose value can't be obeyed, and why.
+    ///
+    /// # Errors
+    /// The key and the reason.
+    pub fn validate(&self) -> Result<(), Refused> {
+        let listeners = self.listeners().map_err(|reason| ("listen", reason))?;
+        for (index, one) in listeners.iter().enumerate() {
+            if let Some(other) = listeners.iter().skip(index + 1).find(|other| overlap(*one, **other)) {
+                return Err(("listen", format!("{one} and {other} can't both be bound")));
+            }
+        }
+        at_least("max_connections", self.max_connections as u64, 1)?;
+        at_least("max_sessions", self.max_sessions as u64, 1)?;
+        at_least("connection_idle_ms", self.connection_idle_ms, 1_000)?;
+        at_least("session_idle_ms", self.session_idle_ms, 1_000)?;
+        at_least("max_message_bytes", self.max_message_bytes as u64, 4_096)?;
+        let legal = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && c != '/');
+        match self.resources.iter().find(|name| !legal(name)) {
+            Some(name) => Err(("resources", format!("{name:?} is not the name of a resource"))),
+            None if self.resources.is_empty() => Err(("resources", "at least one name is needed".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// What connections are told.
+    #[must_use]
+    pub fn server(&self, retry_after_s: u32) -> session::rtsp::Config {
+        session::rtsp::Config {
+            resources: self.resources.clone(),
+            max_sessions: self.max_sessions,
+            session_idle: Duration::from_millis(self.session_idle_ms),
+            retry_after_s,
+            confidence: self.confidence,
+        }
+    }
+}
+
 /// `[call]`: how calls are taken and left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -313,6 +398,24 @@ pub fn needs_tls(sip: &SipConfig, mrcp: &MrcpConfig) -> bool {
     mrcp.tls_port != 0 || sip.has_tls()
 }
 
+/// Tells when RTSP would listen on a TCP port of SIP or of MRCP.
+///
+/// # Errors
+/// The key of `[rtsp]` and the reason.
+pub fn validate_rtsp_listeners(rtsp: &RtspConfig, sip: &SipConfig, mrcp: &MrcpConfig) -> Result<(), Refused> {
+    let sip = sip.listeners().map_err(|reason| ("listen", reason))?;
+    let sip = sip.into_iter().filter(|listener| listener.has_stream()).map(|listener| ("SIP", listener.address));
+    let ports = [(mrcp.port, !mrcp.require_tls), (mrcp.tls_port, mrcp.tls_port != 0)].into_iter();
+    let mrcp = ports.filter(|(_, bound)| *bound).map(|(port, _)| ("MRCP", SocketAddr::new(mrcp.address, port)));
+    let taken: Vec<_> = sip.chain(mrcp).collect();
+    for wanted in rtsp.listeners().map_err(|reason| ("listen", reason))? {
+        if let Some((whose, address)) = taken.iter().find(|(_, address)| overlap(*address, wanted)) {
+            return Err(("listen", format!("TCP port {} is that of {whose} ({address})", wanted.port())));
+        }
+    }
+    Ok(())
+}
+
 /// Whether two sockets of one transport can't be bound to these addresses together.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
@@ -341,6 +444,31 @@ mod tests {
         {
             assert!(listener(wrong).unwrap_err().contains("ADDRESS:PORT"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn rtsp_has_ports_and_names_of_its_own() {
+        let with = |change: &dyn Fn(&mut RtspConfig)| {
+            let mut config = RtspConfig::default();
+            change(&mut config);
+            config
+        };
+        let refused = |change: &dyn Fn(&mut RtspConfig)| with(change).validate().unwrap_err().0;
+        assert_eq!(RtspConfig::default().validate(), Ok(()));
+        assert_eq!(RtspConfig::default().server(5), session::rtsp::Config::default());
+        assert_eq!(with(&|config| config.listen.clear()).validate(), Ok(()));
+        assert_eq!(refused(&|config| config.listen = vec!["localhost:1554".to_owned()]), "listen");
+        assert_eq!(refused(&|config| config.listen.push("127.0.0.1:1554".to_owned())), "listen");
+        assert_eq!(refused(&|config| config.resources.clear()), "resources");
+        assert_eq!(refused(&|config| config.resources.push("media/asr".to_owned())), "resources");
+        assert_eq!(refused(&|config| config.max_message_bytes = 100), "max_message_bytes");
+        let clash = |address: &str| {
+            let config = with(&|config| config.listen = vec![address.to_owned()]);
+            validate_rtsp_listeners(&config, &SipConfig::default(), &MrcpConfig::default())
+        };
+        assert_eq!(clash("0.0.0.0:1554"), Ok(()));
+        assert!(clash("127.0.0.1:8060").unwrap_err().1.contains("SIP"));
+        assert!(clash("0.0.0.0:1544").unwrap_err().1.contains("MRCP"));
     }
 
     #[test]

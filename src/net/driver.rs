@@ -12,13 +12,13 @@ use crate::audio::SampleTime;
 use crate::detect::{Event as Heard, Outcome};
 use crate::engine::{ListenerId, Permit, Stream, StreamEvent};
 use crate::media;
+use crate::net::connection::Connection;
 use crate::net::fetch::{Fetched, Fetcher, Fetches};
-use crate::net::mrcp::Connection;
 use crate::net::registry::Registered;
 use crate::net::waveforms::CallWaveforms;
 use crate::session::{ConnectionId, Output, Session};
 use crate::wire::mrcp::{
-    ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, Method, Request, RequestId, RequestState,
+    ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, Message, Method, Request, RequestId, RequestState,
 };
 
 /// What a call is told from other tasks.
@@ -26,6 +26,8 @@ use crate::wire::mrcp::{
 pub(super) enum Input {
     /// A request for one of its channels, and where the answer goes.
     Request(Connection, Request),
+    /// A connection stands on which its requests will come.
+    Connected(Connection),
     /// A connection that was used is gone.
     Disconnected(ConnectionId),
     /// A new offer changed the call.
@@ -222,6 +224,10 @@ impl Driver {
                 self.unconnected_since = None;
                 self.session.handle_request(now, id, request);
             }
+            Wake::Input(Input::Connected(connection)) => {
+                self.connections.insert(connection.id, connection);
+                self.unconnected_since = None;
+            }
             Wake::Input(Input::Disconnected(id)) => {
                 self.connections.remove(&id);
                 if self.connections.is_empty() {
@@ -260,7 +266,7 @@ impl Driver {
             let (mut messages, mut deaf) = (Vec::new(), Vec::new());
             while let Some(output) = self.session.poll_output() {
                 match output {
-                    Output::Mrcp { connection, message } => messages.push((connection, message.write())),
+                    Output::Mrcp { connection, message } => messages.push((connection, message)),
                     Output::Listen { channel, generation, mut listen, media_type, waveform } => {
                         // What can't be kept needn't be recorded.
                         listen.record &= self.waveforms.can_keep();
@@ -291,10 +297,10 @@ impl Driver {
                     }
                 }
             }
-            for (connection, bytes) in messages {
+            for (connection, message) in messages {
                 match self.connections.get(&connection) {
                     Some(connection) => {
-                        connection.outbox.send(bytes);
+                        connection.send(&message);
                         self.told_at = Some(now);
                     }
                     None => tracing::debug!(connection = connection.0, "an MRCP message for a closed connection"),
@@ -390,7 +396,7 @@ impl Driver {
             if let Some(connection) = self.connections.get(&connection) {
                 let event = Event::new(channel, EventName::RecognitionComplete, id, RequestState::Complete)
                     .with(HeaderName::CompletionCause, CompletionCause::RECOGNIZER_ERROR.to_string());
-                connection.outbox.send(event.write());
+                connection.send(&Message::Event(event));
             }
         }
     }
@@ -435,7 +441,7 @@ mod tests {
     use crate::net::fetch::FetchConfig;
     use crate::net::outbox::Outbox;
     use crate::session;
-    use crate::wire::mrcp::{Message, Parser};
+    use crate::wire::mrcp::Parser;
 
     async fn read(client: &mut TcpStream, parser: &mut Parser) -> Message {
         loop {
@@ -484,7 +490,7 @@ mod tests {
         });
         let request =
             Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");
-        let connection = Connection { id: ConnectionId(1), outbox };
+        let connection = Connection::mrcp(ConnectionId(1), outbox);
         assert_eq!(driver.step(Instant::now(), Wake::Input(Input::Request(connection, request))), None);
         let mut parser = Parser::default();
         let Message::Response(response) = read(&mut client, &mut parser).await else { panic!("no response") };

@@ -1,8 +1,9 @@
-//! The shell: SIP and MRCP sockets, clocks, one driver task per call.
+//! The shell: SIP, MRCP, RTSP and HTTP sockets, clocks, one driver task per call.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: clocks, sockets and tasks")]
 
 mod calls;
 mod config;
+mod connection;
 mod driver;
 mod fetch;
 mod http;
@@ -10,6 +11,7 @@ mod local;
 mod mrcp;
 mod outbox;
 mod registry;
+mod rtsp;
 mod sip;
 mod tcp;
 mod tls;
@@ -18,6 +20,7 @@ mod waveforms;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -26,8 +29,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::{Engine, Srtp};
-use crate::net::calls::{Calls, MrcpPorts, Outside};
-pub use crate::net::config::{CallConfig, CodecOrder, MrcpConfig, SipConfig, needs_tls, validate_listeners};
+use crate::net::calls::{Calls, MrcpPorts, Outside, Shared};
+pub use crate::net::config::{
+    CallConfig, CodecOrder, MrcpConfig, RtspConfig, SipConfig, needs_tls, validate_listeners, validate_rtsp_listeners,
+};
 use crate::net::driver::Phase;
 pub use crate::net::fetch::FetchConfig;
 use crate::net::fetch::Fetcher;
@@ -48,6 +53,8 @@ pub struct Config {
     pub sip: SipConfig,
     /// Where MRCPv2 is spoken.
     pub mrcp: MrcpConfig,
+    /// Where MRCPv1 is spoken.
+    pub rtsp: RtspConfig,
     /// How calls are taken and left.
     pub call: CallConfig,
     /// What may be fetched, and from where.
@@ -126,12 +133,14 @@ pub struct Running {
     mrcp_tls: Option<SocketAddr>,
     tls: Option<Tls>,
     http: Option<SocketAddr>,
+    rtsp: Vec<SocketAddr>,
     drain_timeout: Duration,
     phase: watch::Sender<Phase>,
     drain: CancellationToken,
     closing: CancellationToken,
     shell: JoinHandle<()>,
     connections: JoinHandle<()>,
+    doors: JoinHandle<()>,
     _guard: DropGuard,
 }
 
@@ -175,6 +184,15 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
         mrcp_tls = Some(address);
     }
 
+    let mut rtsp_listeners = Vec::new();
+    let mut rtsp = Vec::new();
+    for wanted in config.rtsp.listeners().map_err(io::Error::other)? {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("rtsp {wanted}: {error}"));
+        let listener = tcp::listen(wanted).map_err(named)?;
+        rtsp.push(listener.local_addr()?);
+        rtsp_listeners.push(listener);
+    }
+
     let (http, waveforms) = match config.http.address() {
         Some(wanted) => {
             let named = |error: io::Error| io::Error::new(error.kind(), format!("http {wanted}: {error}"));
@@ -196,7 +214,9 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = MrcpPorts { plain: port(mrcp), tls: port(mrcp_tls) };
     let outside = Outside { fetcher, waveforms: waveforms.clone() };
-    let calls = Calls::new(&config, engine, registry, outside, ports, tls.clone(), phases);
+    let shared = Shared { engine, outside, phase: phases, next_session: Arc::new(AtomicU64::new(1)) };
+    let doors = rtsp::Door::new(&config, shared.clone()).serve(rtsp_listeners, drain.clone(), closing.clone());
+    let calls = Calls::new(&config, shared, registry, ports, tls.clone());
     if let Some(tls) = &tls {
         tokio::spawn(closing.clone().run_until_cancelled_owned(tls.clone().watch()));
     }
@@ -220,6 +240,7 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
         mrcp_tls,
         tls,
         http,
+        rtsp,
         drain_timeout: Duration::from_millis(config.call.drain_timeout_ms),
         phase,
         drain,
@@ -227,6 +248,7 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
             shell.await;
         }),
         connections: tokio::spawn(connections),
+        doors: tokio::spawn(doors),
         _guard: closing.clone().drop_guard(),
         closing,
     })
@@ -266,6 +288,12 @@ impl Running {
         }
     }
 
+    /// The bound RTSP listeners, in the order of the configuration.
+    #[must_use]
+    pub fn rtsp(&self) -> &[SocketAddr] {
+        &self.rtsp
+    }
+
     /// Takes no new calls, lets recognitions finish until the configured limit, completes the rest with 006
     /// recognizer-error, ends all calls with BYE, and stops.
     pub async fn shutdown(self) {
@@ -274,6 +302,9 @@ impl Running {
         self.drain.cancel();
         if let Err(error) = self.shell.await {
             tracing::error!(%error, "the SIP task");
+        }
+        if let Err(error) = self.doors.await {
+            tracing::error!(%error, "the RTSP task");
         }
         // Connections end when what waits in them is written.
         self.closing.cancel();

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::net::MrcpConfig;
+use crate::net::connection::Connection;
 use crate::net::driver::Input;
 use crate::net::outbox::Outbox;
 use crate::net::registry::{Channel, Registry};
@@ -22,13 +23,6 @@ use crate::net::tcp;
 use crate::net::tls::{Protection, Spoken, Tls};
 use crate::session::ConnectionId;
 use crate::wire::mrcp::{ChannelIdentifier, Fault, Limits, Message, Parser, Request, StatusCode};
-
-/// A connection as a driver holds it: where responses and events go.
-#[derive(Debug, Clone)]
-pub(super) struct Connection {
-    pub(super) id: ConnectionId,
-    pub(super) outbox: Outbox,
-}
 
 /// What the listeners share.
 #[derive(Clone)]
@@ -114,6 +108,7 @@ impl Shared {
 struct Reader<S> {
     socket: ReadHalf<S>,
     parser: Parser,
+    outbox: Outbox,
     connection: Connection,
     protection: Protection,
     /// The calls whose channels were used here.
@@ -130,8 +125,9 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
         let (socket, write_half) = tokio::io::split(stream);
         let (outbox, writer, broken) = Outbox::new(write_half);
         let limits = Limits { message: config.max_message_bytes, ..Limits::default() };
-        let connection = Connection { id, outbox };
-        (Self { socket, parser: Parser::new(limits), connection, protection, calls: HashMap::new() }, writer, broken)
+        let connection = Connection::mrcp(id, outbox.clone());
+        let parser = Parser::new(limits);
+        (Self { socket, parser, outbox, connection, protection, calls: HashMap::new() }, writer, broken)
     }
 
     /// Reads until the connection ends, can't be read any more, or has served no channel for too long.
@@ -174,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
                     Err(malformed) => {
                         tracing::warn!(%malformed, "malformed MRCP message");
                         if let Some(answer) = malformed.answer() {
-                            self.connection.outbox.send(answer);
+                            self.outbox.send(answer);
                         }
                         if malformed.fault == Fault::Framing {
                             return;
@@ -216,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
     }
 
     fn refuse(&self, request: &Request) -> Routed {
-        self.connection.outbox.send(request.response(StatusCode::NO_RESOURCE).write());
+        self.outbox.send(request.response(StatusCode::NO_RESOURCE).write());
         Routed::Unknown
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::net::calls::{Answer, Calls};
+use crate::net::calls::{Calls, Refused};
 use crate::net::config::SipListener;
 use crate::net::local::LocalAddresses;
 use crate::net::outbox::Outbox;
@@ -106,7 +106,7 @@ struct Inbound {
 /// The task that owns the endpoint.
 pub(super) struct Shell {
     endpoint: Endpoint,
-    calls: Calls,
+    calls: Calls<CallId>,
     udp: Vec<(Option<Arc<UdpSocket>>, SocketAddr)>,
     connections: HashMap<ConnectionId, Outbox>,
     local: LocalAddresses,
@@ -118,7 +118,7 @@ impl Shell {
     /// Starts the socket tasks; they end with `closing`.
     pub(super) fn new(
         endpoint: Endpoint,
-        calls: Calls,
+        calls: Calls<CallId>,
         listeners: Vec<Sockets>,
         config: &SipConfig,
         tls: Option<&Tls>,
@@ -217,11 +217,11 @@ impl Shell {
                     let answer = catch_unwind(AssertUnwindSafe(|| self.calls.offer(call, &call_id, &offer, &peer)));
                     let answer = answer.unwrap_or_else(|_| {
                         tracing::error!("taking an offer panicked");
-                        Answer::internal_error()
+                        Err(Refused::internal_error())
                     });
                     match answer {
-                        Answer::Accept(sdp) => self.endpoint.accept(now, call, sdp),
-                        Answer::Refuse { status, reason, retry_after_s } => {
+                        Ok(sdp) => self.endpoint.accept(now, call, sdp),
+                        Err(Refused { status, reason, retry_after_s }) => {
                             self.endpoint.refuse(now, call, status, Some(&reason), retry_after_s);
                         }
                     }

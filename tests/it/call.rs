@@ -26,6 +26,7 @@ async fn server(adjust: impl FnOnce(&mut Config)) -> Running {
     config.sip.listen = vec!["127.0.0.1:0".to_owned()];
     config.mrcp.address = loopback;
     config.mrcp.port = 0;
+    config.rtsp.listen.clear();
     config.rtp.address = loopback;
     config.rtp.port_min = 0;
     config.rtp.port_max = 0;

@@ -15,6 +15,7 @@ mod fetch;
 mod replay;
 mod rfc6787;
 mod rsipstack;
+mod rtsp;
 mod sdp;
 mod server;
 mod sip;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn start(settings: &str) -> Running {
-    let free = "[sip]\nlisten = [\"127.0.0.1:0\"]\n[mrcp]\naddress = \"127.0.0.1\"\nport = 0\n";
+    let free = "[sip]\nlisten = [\"127.0.0.1:0\"]\n[mrcp]\naddress = \"127.0.0.1\"\nport = 0\n[rtsp]\nlisten = []\n";
     let rtp = "[rtp]\naddress = \"127.0.0.1\"\nport_min = 0\nport_max = 0\n[engine]\nworkers = 1\n";
     let variables = settings.split_whitespace().map(|pair| {
         let (name, value) = pair.split_once('=').unwrap();

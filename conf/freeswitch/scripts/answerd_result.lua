@@ -6,12 +6,16 @@
 local result = session:getVariable("detect_speech_result") or ""
 local label = result:match("<input[^>]*>%s*(%a+)%s*</input>")
 local confidence = result:match('confidence="([%d%.]+)"')
+-- Over MRCPv1 confidences are percentages.
+if tonumber(confidence or 0) > 1 then
+    confidence = string.format("%.2f", confidence / 100)
+end
 local cause = result:match("Completion%-Cause: (%d+)")
 
 if not label then
     if cause == "002" then
         label = "silence"
-    elseif cause == "001" or cause == "015" then
+    elseif cause == "001" or cause == "003" or cause == "015" then
         label = "unknown"
     else
         label = "error"

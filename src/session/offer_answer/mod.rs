@@ -6,6 +6,7 @@
 
 mod answer;
 mod crypto;
+mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use answer::capabilities;
 pub use crypto::Crypto;
+pub use setup::{answer_to_setup, audio_capabilities, offer_of_setup};
 
 use crate::audio::codec::Codec;
 use crate::wire::mrcp::{ChannelIdentifier, Resource};

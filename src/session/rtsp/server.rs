@@ -340,14 +340,16 @@ impl Server {
                 debug!(%error, "malformed Transport");
                 return self.send(&request.response(StatusCode::BAD_REQUEST));
             }
-            Some(Ok(offered)) => match offered.into_iter().find(is_served) {
-                Some(transport) => Some(transport),
-                None => {
-                    let served = plain_transport();
-                    let response = request.response(StatusCode::UNSUPPORTED_TRANSPORT);
-                    return self.send(&response.with(HeaderName::TRANSPORT, served));
+            Some(Ok(offered)) => {
+                match offered.into_iter().find(|one| is_served(one) && (has_sdp || one.client_port.is_some())) {
+                    Some(transport) => Some(transport),
+                    None => {
+                        let served = plain_transport();
+                        let response = request.response(StatusCode::UNSUPPORTED_TRANSPORT);
+                        return self.send(&response.with(HeaderName::TRANSPORT, served));
+                    }
                 }
-            },
+            }
         };
         let full = self.sessions.len() >= self.config.max_sessions;
         if full || self.draining {
@@ -428,7 +430,7 @@ fn refused_options(request: &Request) -> Option<Response> {
     (!required.is_empty()).then(|| response().with(HeaderName::UNSUPPORTED, required.join(", ")))
 }
 
-/// RTP over UDP to one receiver; whether a profile is taken beside is said by the SDP.
+/// RTP over UDP, from one to one.
 fn is_served(transport: &Transport) -> bool {
     transport.profile == "AVP" && transport.lower == LowerTransport::Udp && transport.delivery == Delivery::Unicast
 }
