@@ -102,7 +102,8 @@ fn part<'a>(body: &Body<'a>, found: &mut Vec<Part<'a>>, whole: bool) -> Result<(
             }
             Ok(())
         }
-        "application/srgs+xml" | "application/grammar+xml" | "application/srgs" => {
+        // Those of RFC 4463 have no "srgs" in their names.
+        "application/srgs+xml" | "application/grammar+xml" | "application/srgs" | "application/grammar" => {
             found.push(inline()?);
             Ok(())
         }

@@ -328,3 +328,62 @@ async fn bytes_that_are_no_rtsp_close_their_connection_only() {
     assert_eq!(client.mrcp(&session, "STOP 1 MRCP/1.0\r\n\r\n").await.status.0, 200);
     server.shutdown().await;
 }
+
+/// Plays what captured clients sent: each request is answered with 200, each recognition is completed once.
+#[tokio::test]
+async fn captured_clients_are_served() {
+    let server = serve("RECOGNIZER_NO_INPUT_TIMEOUT_MS=300").await;
+    for (name, bytes) in [
+        ("asrclient", &include_bytes!("../data/rtsp/asrclient.rtsp")[..]),
+        ("freeswitch-ds", include_bytes!("../data/rtsp/freeswitch-ds.rtsp")),
+        ("umc-params", include_bytes!("../data/rtsp/umc-params.rtsp")),
+        ("umc-recog", include_bytes!("../data/rtsp/umc-recog.rtsp")),
+        ("umc-stop", include_bytes!("../data/rtsp/umc-stop.rtsp")),
+    ] {
+        let mut client = Client::connect(&server).await;
+        let mut parser = Parser::default();
+        parser.feed(bytes);
+        let mut session = String::new();
+        let (mut running, mut completed) = (0, 0);
+        while let Some(received) = parser.poll_message().unwrap() {
+            let Received::Message(Message::Request(request)) = received else { continue };
+            // Clients end a session when its recognition is over.
+            if request.method == Method::Teardown {
+                while completed < running {
+                    let (_, event) = client.event().await;
+                    completed += usize::from(event.name == "RECOGNITION-COMPLETE");
+                }
+            }
+            let mut headers: Vec<(HeaderName, String)> = Vec::new();
+            for name in [HeaderName::TRANSPORT, HeaderName::CONTENT_TYPE] {
+                headers.extend(request.headers.get(name).map(|value| (name, value.to_owned())));
+            }
+            if request.headers.session().is_some() {
+                headers.push((HeaderName::SESSION, session.clone()));
+            }
+            let headers: Vec<(HeaderName, &str)> =
+                headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let body = String::from_utf8(request.body.to_vec()).unwrap();
+            // Nobody is to wait for long; the lengths stay as they are.
+            let body = body.replace("Timeout: 6000", "Timeout: 0300").replace("Timeout: 5000", "Timeout: 0300");
+            let body = body.replace("Timers: false", "Timers: true ");
+            let response = client.ask(request.method.clone(), &headers, &body).await;
+            assert_eq!(response.status, StatusCode::OK, "{name}: {request:?}");
+            match request.method {
+                Method::Setup => session = response.headers.session().unwrap().to_owned(),
+                Method::Announce => {
+                    let Ok(v1::Message::Response(answer)) = v1::parse(&response.body) else { panic!("{response:?}") };
+                    assert!(answer.status.is_success(), "{name}: {answer:?}");
+                    running += usize::from(answer.state == RequestState::InProgress);
+                    let stopped = answer.headers.get(Mrcp::ActiveRequestIdList);
+                    running -= usize::from(stopped.is_some());
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(running, completed, "{name}");
+        drop(client);
+        until_calls(&server, 0).await;
+    }
+    server.shutdown().await;
+}
