@@ -10,7 +10,7 @@ use url::Url;
 use crate::grammar::body::{self, Body, MAX_GRAMMARS, Part, is_grammar_xml, not_srgs};
 use crate::grammar::network::{Linked, Target};
 use crate::grammar::srgs::{self, Reference, Srgs};
-use crate::grammar::{Document, Documents, Error, Failure, Grammar, Mode, Store, builtin, compile};
+use crate::grammar::{Document, Documents, Error, Grammar, Store, builtin, compile};
 
 /// Most documents that one request can need.
 const MAX_DOCUMENTS: usize = 50;
@@ -343,22 +343,5 @@ fn absolute(uri: &str, base: Option<&str>) -> Result<String, Error> {
             "not-supported",
             format!("unsupported scheme {scheme} of {uri}: http, https, file, builtin and session are served"),
         )),
-    }
-}
-
-/// Whether a grammar's tokens are keys; for those who only want to know that of many.
-impl Resolved {
-    /// Whether all grammars are grammars of keys: then sound is no input.
-    #[must_use]
-    pub fn keys_alone(&self) -> bool {
-        self.active.iter().all(|active| active.grammar.mode == Mode::Dtmf)
-    }
-}
-
-impl Error {
-    /// Whether it is about a document that was fetched or can't be.
-    #[must_use]
-    pub fn is_uri(&self) -> bool {
-        self.failure == Failure::Uri
     }
 }

@@ -8,8 +8,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use crate::grammar::network::{Input, Kind, MAX_INPUT, Network, folded};
 
-/// Most items of one match, over all places.
-const MAX_ITEMS: usize = 1_000_000;
+/// Most work for one match, in items that are made or found again. A list of digits takes some ten for each.
+const MAX_WORK: usize = 2_000_000;
 
 /// Why an input was not matched to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(in crate::grammar) struct Chart<'a> {
     /// The words' numbers; `None` for one that is not in the grammar.
     pub(super) words: Vec<Option<u32>>,
     garbage: bool,
+    /// How much of [`MAX_WORK`] is left.
+    left: usize,
     /// One set for each place before, between and after the words; fewer if the words after it can't match.
     sets: Vec<Set>,
 }
@@ -85,15 +87,13 @@ impl<'a> Chart<'a> {
             return Err(TooMuch::Input);
         }
         let words = input.said.iter().map(|word| net.words.get(&folded(word)).copied()).collect();
-        let mut chart = Self { net, words, garbage: input.garbage, sets: Vec::new() };
+        let mut chart = Self { net, words, garbage: input.garbage, left: MAX_WORK, sets: Vec::new() };
         let mut set = Set::default();
         let mut heap = BinaryHeap::new();
         set.add(net.rule(net.entry).start, 0, 1.0, &mut heap);
-        let mut items = 0;
         for place in 0..=chart.words.len() {
             let next = chart.fill(set, heap, place);
-            items += chart.sets.last().map_or(0, |set| set.items.len());
-            if items > MAX_ITEMS {
+            if chart.left == 0 {
                 return Err(TooMuch::Readings);
             }
             (set, heap) = next;
@@ -111,9 +111,13 @@ impl<'a> Chart<'a> {
         let word = self.words.get(place);
         let (mut next, mut next_heap) = (Set::default(), BinaryHeap::new());
         while let Some(Candidate { item: taken, .. }) = heap.pop() {
+            if self.left == 0 {
+                break;
+            }
             let Some(item) = set.items.get_mut(taken).filter(|item| !item.done) else { continue };
             item.done = true;
             let Item { state, origin, weight, .. } = *item;
+            self.left = self.left.saturating_sub(1 + net.state(state).out.len());
             for index in &net.state(state).out {
                 let edge = net.edge(*index);
                 let weight = weight * edge.weight;
@@ -146,6 +150,7 @@ impl<'a> Chart<'a> {
                     waiting.iter().filter_map(|caller| from.items.get(*caller).copied()).collect()
                 };
                 for caller in callers {
+                    self.left = self.left.saturating_sub(1 + net.state(caller.state).out.len());
                     for index in &net.state(caller.state).out {
                         let edge = net.edge(*index);
                         if edge.kind == Kind::Rule(rule) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grammar::network::{Chart, Kind};
 
-/// Most searches of one derivation. Only rules that refer to themselves without taking a word come near it.
-const MAX_SEARCHES: usize = 100_000;
+/// Most places that are looked at for one derivation. Only rules that refer to themselves without taking a word come near it.
+const MAX_WORK: usize = 500_000;
 
 /// A match, rule by rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,13 +64,15 @@ impl Chart<'_> {
         let mut made: BTreeMap<Span, usize> = BTreeMap::new();
         let mut open: BTreeSet<Span> = BTreeSet::from([root]);
         let mut stack = vec![Frame { span: root, closed: BTreeSet::new(), way: None, next: 0 }];
-        let mut searches = 0;
+        let mut left = MAX_WORK;
         while let Some(frame) = stack.last_mut() {
             let way = match &mut frame.way {
                 Some(way) => way,
                 None => {
-                    searches += 1;
-                    let found = (searches < MAX_SEARCHES).then(|| self.way(frame.span, &frame.closed, &open))?;
+                    let found = self.way(frame.span, &frame.closed, &open, &mut left);
+                    if left == 0 {
+                        return None;
+                    }
                     let Some(found) = found else {
                         // Not without itself: those that asked for it find another way.
                         let span = frame.span;
@@ -121,16 +123,26 @@ impl Chart<'_> {
 
     /// The first of the likeliest ways through a rule, from its end back to its beginning, that calls none of the spans that
     /// are `closed` or `open`.
-    fn way(&self, (rule, from, to): Span, closed: &BTreeSet<Span>, open: &BTreeSet<Span>) -> Option<Vec<Passed>> {
+    fn way(
+        &self,
+        (rule, from, to): Span,
+        closed: &BTreeSet<Span>,
+        open: &BTreeSet<Span>,
+        left: &mut usize,
+    ) -> Option<Vec<Passed>> {
         let goal = (self.net.rule(rule).start, from);
         let first = (self.net.rule(rule).end, to);
         let mut seen = BTreeSet::from([first]);
         let mut stack = vec![(first, None, self.before(first, from, closed, open).into_iter())];
-        while let Some((at, _, left)) = stack.last_mut() {
+        while let Some((at, _, others)) = stack.last_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                return None;
+            }
             if *at == goal {
                 return Some(stack.iter().rev().filter_map(|(_, passed, _)| *passed).collect());
             }
-            match left.next() {
+            match others.next() {
                 None => {
                     stack.pop();
                 }

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
+use crate::grammar::result::{self, Input, Match};
 use crate::grammar::tests::{body, resolve};
-use crate::grammar::{Failure, KeyMatch, Mode, Store};
+use crate::grammar::{Failure, Format, KeyMatch, Mode, Store};
 
 fn read(text: &str) -> Result<crate::grammar::Active, crate::grammar::Error> {
     resolve(&body("application/srgs", text), &Store::new(1)).map(|mut resolved| resolved.active.remove(0))
@@ -96,6 +97,20 @@ fn what_is_wrong_and_where() {
     }
     let deep = format!("#ABNF 1.0; $r = {}a{};", "(".repeat(100_000), ")".repeat(100_000));
     assert!(read(&deep).unwrap_err().reason.contains("nested deeper"));
+}
+
+#[test]
+fn the_menu_of_the_page_on_results() {
+    let page = include_str!("../../../docs/results.md");
+    let text = page.split("```\n#ABNF").nth(1).unwrap().split("```").next().unwrap();
+    let menu = read(&format!("#ABNF{text}")).unwrap();
+    let told = menu.grammar.interpret_keys("*1234").unwrap().unwrap();
+    let found = Match { grammar: "session:menu", input: Input::Keys("*1234"), confidence: 1.0, meaning: told.meaning };
+    let xml = result::write(Format::Nlsml, &found, &[], None);
+    let json = result::write(Format::Json, &found, &[], None);
+    let (from, to) = (xml.find("<instance>").unwrap(), xml.find("</interpretation>").unwrap());
+    assert!(page.contains(&xml[from..to]), "{xml}");
+    assert!(page.contains(&json), "{json}");
 }
 
 proptest! {

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
+use crate::grammar::result::{self, Input, Match};
 use crate::grammar::tests::{body, resolve};
-use crate::grammar::{Failure, Grammar, Store};
+use crate::grammar::{Failure, Format, Grammar, Store};
 
 /// The grammar of these rules in ABNF, with these declarations.
 fn grammar(header: &str, rules: &str) -> Result<std::sync::Arc<Grammar>, String> {
@@ -212,6 +213,38 @@ fn other_formats() {
     assert_eq!(means(slots, "$r = nice {V=SWI_literal.toUpperCase()};", "nice"), r#"{"V":"NICE"}"#);
     assert_eq!(means("", "$r = nice {dest='NCE'};", "nice"), r#"{"dest":"NCE"}"#);
     assert!(means("tag-format <x/9>;", "$r = a;", "a").contains("tag-format x/9 is not known here"));
+}
+
+#[test]
+fn interpret_as_in_the_rfc() {
+    let text = "<?xml version='1.0'?><grammar xmlns='http://www.w3.org/2001/06/grammar' xml:lang='en-US' version='1.0' root='request'>
+        <rule id='yes'><one-of><item xml:lang='fr-CA'>oui</item><item xml:lang='en-US'>yes</item></one-of></rule>
+        <rule id='request'>may I speak to <one-of xml:lang='fr-CA'><item>Michel Tremblay</item><item>Andre Roy</item></one-of></rule>
+        </grammar>";
+    let found = resolve(&body("application/srgs+xml", text), &Store::new(1)).unwrap().active.remove(0);
+    assert_eq!(found.grammar.language.as_deref(), Some("en-US"));
+    let said = "  may I speak to\tAndre Roy ";
+    let told = found.grammar.interpret_text(said).unwrap().unwrap();
+    let found = Match { grammar: "session:x", input: Input::Text(said), confidence: 1.0, meaning: told.meaning };
+    assert!(result::write(Format::Nlsml, &found, &[], None).ends_with(
+        "<interpretation><instance>may I speak to Andre Roy</instance><input>  may I speak to\tAndre Roy </input></interpretation></result>"
+    ));
+}
+
+#[test]
+fn values_in_nlsml() {
+    let grammar =
+        grammar(SCRIPT, "$r = a {!{ out = {list: [1, {x: 'y'}], 'odd name': null, yes: true, n: 1.5} }!};").unwrap();
+    let meaning = grammar.interpret_text("a").unwrap().unwrap().meaning;
+    let found = Match { grammar: "g", input: Input::Keys("1 2"), confidence: 1.0, meaning };
+    let xml = result::write(Format::Nlsml, &found, &[], None);
+    assert!(
+        xml.contains(concat!(
+            r#"<instance><list length="2"><item index="0">1</item><item index="1"><x>y</x></item></list><odd_name></odd_name>"#,
+            r#"<yes>true</yes><n>1.5</n></instance><input mode="dtmf" confidence="1.00">1 2</input>"#
+        )),
+        "{xml}"
+    );
 }
 
 #[test]
