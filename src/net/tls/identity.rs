@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -37,7 +37,11 @@ impl Identity {
         let text = read("key", &config.key)?;
         let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
             let encrypted = String::from_utf8_lossy(&text).contains("ENCRYPTED");
-            let why = if encrypted { "it is encrypted, which is not supported".to_owned() } else { error.to_string() };
+            let why = match error {
+                _ if encrypted => "it is encrypted, which is not supported".to_owned(),
+                pem::Error::NoItemsFound => "there is no private key (PEM) in it".to_owned(),
+                error => error.to_string(),
+            };
             named("key", &config.key, &why)
         })?;
         let provider = Arc::new(ring::default_provider());

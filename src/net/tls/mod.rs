@@ -276,7 +276,7 @@ mod tests {
             (certificate(&garbled), "certificate", "garbled.pem: "),
             (certificate(&empty), "certificate", "empty.pem: there is no certificate"),
             (key(&missing), "key", "missing.pem: No such file"),
-            (key(&empty), "key", "empty.pem: "),
+            (key(&empty), "key", "empty.pem: there is no private key"),
             (key(&stranger), "key", "stranger.pem: it is not that of "),
             (client_ca(&empty), "client_ca", "empty.pem: there is no certificate"),
         ] {
