@@ -262,6 +262,13 @@ async fn place(server: &Running, lines: &str) -> String {
             let tls = server.mrcp_tls().unwrap().port();
             assert!(answer.contains(&format!("m=application {tls} TCP/TLS/MRCPv2 1\r\n")), "{answer}");
             assert!(answer.contains("a=fingerprint:sha-256 "), "{answer}");
+            let to = answer.lines().find_map(|line| line.strip_prefix("To: ")).unwrap();
+            let ack = format!(
+                "ACK sip:answerd@{udp} SIP/2.0\r\nVia: SIP/2.0/UDP {local};rport;branch=z9hG4bK2\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:test@{local}>;tag=t\r\nTo: {to}\r\nCall-ID: {local}\r\n\
+                 CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n"
+            );
+            socket.send_to(ack.as_bytes(), udp).await.unwrap();
             return answer.lines().find_map(|line| line.strip_prefix("a=channel:")).unwrap().to_owned();
         }
     }
