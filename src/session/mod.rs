@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::detect;
 use crate::grammar::{Document, FetchError};
-use crate::session::mrcp::{Channel, Outbox};
+use crate::session::mrcp::{Channel, Outbox, unserved};
 use crate::wire::mrcp::{ChannelIdentifier, Message, Request, RequestId, StatusCode};
 
 pub use crate::session::mrcp::Config;
@@ -173,12 +173,12 @@ impl Session {
     /// Takes a request that came over `connection`.
     pub fn handle_request(&mut self, now: Instant, connection: ConnectionId, request: Request) {
         let Some(channel) = self.channels.get_mut(&request.channel) else {
-            self.outbox.respond(connection, request.response(StatusCode::NO_RESOURCE));
+            self.outbox.respond(connection, unserved(&request, StatusCode::NO_RESOURCE));
             return;
         };
         channel.seen_on(connection, &mut self.outbox);
         if self.last_request.is_some_and(|last| request.id <= last) {
-            self.outbox.respond(connection, request.response(StatusCode::OUT_OF_ORDER));
+            self.outbox.respond(connection, unserved(&request, StatusCode::OUT_OF_ORDER));
             return;
         }
         self.last_request = Some(request.id);

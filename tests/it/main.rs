@@ -10,8 +10,11 @@
 mod call;
 mod client;
 mod config;
+mod conformance;
 mod eval;
 mod fetch;
+mod headers;
+mod recognizer;
 mod replay;
 mod rfc6787;
 mod rsipstack;

@@ -2,7 +2,7 @@
 
 use crate::grammar::{self, Failure, FetchError};
 use crate::session::mrcp::headers::Refusal;
-use crate::wire::mrcp::{CompletionCause, HeaderName, Request, Response, StatusCode, quote};
+use crate::wire::mrcp::{CompletionCause, HeaderName, Method, Request, Response, StatusCode, quote};
 
 /// Said of a grammar that no label can match.
 pub(super) const NEVER: &str = "no word of the grammar is a label that can be told: it will never match";
@@ -20,6 +20,16 @@ impl WithCause for Response {
 /// A failure with its cause and reason.
 pub(super) fn refused(request: &Request, status: StatusCode, cause: CompletionCause, reason: &str) -> Response {
     request.response(status).with_cause(cause).with(HeaderName::CompletionReason, quote(reason))
+}
+
+/// A refusal that a request gets before its method is looked at: one that asks for a cause has it (section 9.4.11).
+pub(in crate::session) fn unserved(request: &Request, status: StatusCode) -> Response {
+    let response = request.response(status);
+    match request.method {
+        Method::Recognize => response.with_cause(CompletionCause::RECOGNIZER_ERROR),
+        Method::DefineGrammar => response.with_cause(CompletionCause::GRAMMAR_DEFINITION_FAILURE),
+        _ => response,
+    }
 }
 
 /// A response about headers.

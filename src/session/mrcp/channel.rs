@@ -309,6 +309,9 @@ impl Channel {
             active.set_backstop(now, &self.config);
             let (channel, generation) = (self.identifier.clone(), active.generation);
             outbox.push(Output::StartInputTimers { channel, generation });
+            // Section 6.2.3: the request that is touched is named.
+            let touched = active.recognition.id.to_string();
+            return request.response(StatusCode::SUCCESS).with(HeaderName::ActiveRequestIdList, touched);
         }
         // Also if the recognition is over: mod_unimrcp sends this at the end of a prompt, and its channel is of no use any
         // more after any other answer.

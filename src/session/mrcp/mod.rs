@@ -17,6 +17,7 @@ mod waveform;
 #[cfg(test)]
 mod tests;
 
+pub(super) use answer::unserved;
 pub(super) use channel::Channel;
 pub use config::Config;
 pub(super) use outbox::Outbox;

@@ -111,8 +111,14 @@ impl Channel {
                 response
             }
         };
-        let (pending, in_progress) = (answer(RequestState::Pending), answer(RequestState::InProgress));
-        if matches!(&self.state, State::Recognizing(active) if active.recognition.cancel_if_queue) {
+        let (mut pending, mut in_progress) = (answer(RequestState::Pending), answer(RequestState::InProgress));
+        if let State::Recognizing(active) = &self.state
+            && active.recognition.cancel_if_queue
+        {
+            // Section 6.2.3: the request that is touched is named.
+            for response in [&mut pending, &mut in_progress] {
+                response.headers.push(HeaderName::ActiveRequestIdList, active.recognition.id.to_string());
+            }
             let reason = format!("cancelled by RECOGNIZE {id}");
             self.end_active(Heard::Nothing(CompletionCause::CANCELLED, reason), outbox);
         }

@@ -143,7 +143,7 @@ fn the_timers_of_a_prompt() {
 0.000 ! listen 1 answer timers=false
 2.000 > START-INPUT-TIMERS 2
 2.000 ! start-input-timers 1
-2.000 < 2 200 COMPLETE
+2.000 < 2 200 COMPLETE   Active-Request-Id-List: 1
 2.100 > START-INPUT-TIMERS 3
 2.100 < 3 200 COMPLETE
 7.000 * 1 no-input
@@ -237,7 +237,7 @@ fn a_second_recognize_cancels_where_that_is_asked() {
 1.000 > RECOGNIZE 3   Cancel-If-Queue: false   | builtin:speech/beep
 1.000 ! unlisten 1
 1.000 < RECOGNITION-COMPLETE 1 COMPLETE   Completion-Cause: 011 cancelled   Completion-Reason: "cancelled by RECOGNIZE 3"
-1.000 < 3 200 IN-PROGRESS
+1.000 < 3 200 IN-PROGRESS   Active-Request-Id-List: 1
 1.000 ! listen 2 beep
 1.100 * 1 decided human 0.9
 1.200 * 2 decided beep 0.9
@@ -489,7 +489,7 @@ fn a_silent_engine_is_told_of() {
 60.000 ! listen 2 answer timers=false
 61.000 > START-INPUT-TIMERS 3
 61.000 ! start-input-timers 2
-61.000 < 3 200 COMPLETE
+61.000 < 3 200 COMPLETE   Active-Request-Id-List: 2
 62.000 * 2 started speech
 62.000 < START-OF-INPUT 2 IN-PROGRESS   Input-Type: speech   Proxy-Sync-Id: f00d-2
 77.000 ! unlisten 2
