@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::detect::{Goal, Label, LabelSet};
+use crate::grammar::cpa::Cpa;
 use crate::grammar::network::{self, Chart, Linked, Network};
 use crate::grammar::srgs::Srgs;
 use crate::grammar::{Error, Format, Grammar, Mode, Settings, semantics};
@@ -14,7 +15,8 @@ pub(super) fn compile(documents: &[Linked], entry: Option<&str>) -> Result<Gramm
     let Some(srgs) = documents.first().map(|linked| &linked.srgs) else {
         return Err(Error::load("no document"));
     };
-    let accepts = if srgs.mode == Mode::Voice { labels(&network) } else { LabelSet::EMPTY };
+    let cpa = if srgs.mode == Mode::Voice { Cpa::read(&srgs.meta)?.map(Arc::new) } else { None };
+    let accepts = accepts(srgs.mode, cpa.as_deref(), &network);
     let mut settings = Settings::default();
     let mut goal = None;
     for (name, content) in &srgs.meta {
@@ -26,7 +28,7 @@ pub(super) fn compile(documents: &[Linked], entry: Option<&str>) -> Result<Gramm
         }
     }
     let beep_alone = LabelSet::EMPTY.with(Label::Beep);
-    let goal = goal.unwrap_or(match accepts.contains(Label::Beep) {
+    let goal = goal.or_else(|| cpa.as_ref().map(|cpa| cpa.goal())).unwrap_or(match accepts.contains(Label::Beep) {
         true if accepts == beep_alone => Goal::Beep,
         true => Goal::Voicemail,
         false => Goal::Answer,
@@ -38,8 +40,17 @@ pub(super) fn compile(documents: &[Linked], entry: Option<&str>) -> Result<Gramm
         settings,
         meta: srgs.meta.clone(),
         accepts,
+        cpa,
         network: Arc::new(network),
     })
+}
+
+fn accepts(mode: Mode, cpa: Option<&Cpa>, network: &Network) -> LabelSet {
+    match (mode, cpa) {
+        (Mode::Voice, Some(cpa)) => cpa.accepts(),
+        (Mode::Voice, None) => labels(network),
+        (Mode::Dtmf, _) => LabelSet::EMPTY,
+    }
 }
 
 /// The grammar of one document that refers to no other.
@@ -55,7 +66,7 @@ pub(super) fn entered_at(grammar: &Grammar, id: &str) -> Result<Grammar, Error> 
         None => return Err(Error::compilation(format!("SRGS: there is no rule {id}"))),
     };
     let network = Network::clone(&grammar.network).entered_at(rule);
-    let accepts = if grammar.mode == Mode::Voice { labels(&network) } else { LabelSet::EMPTY };
+    let accepts = accepts(grammar.mode, grammar.cpa.as_deref(), &network);
     Ok(Grammar { accepts, network: Arc::new(network), ..grammar.clone() })
 }
 

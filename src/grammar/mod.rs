@@ -5,6 +5,7 @@
 mod body;
 mod builtin;
 mod compile;
+mod cpa;
 mod document;
 mod error;
 mod meaning;
@@ -27,7 +28,8 @@ pub use meaning::Meaning;
 pub use resolve::{Active, Resolution, Resolved, resolve};
 pub use store::Store;
 
-use crate::detect::{Goal, Label, LabelSet, Outcome};
+use crate::detect::{Goal, Label, LabelSet, Listen, Outcome};
+use crate::grammar::cpa::Cpa;
 use crate::grammar::network::{Chart, Input, Network};
 
 /// What a grammar's tokens are: SRGS section 4.6.
@@ -54,6 +56,8 @@ pub struct Grammar {
     /// `meta` elements by name.
     meta: Vec<(String, String)>,
     accepts: LabelSet,
+    /// What it detects, if its words are those of call progress analysis.
+    cpa: Option<Arc<Cpa>>,
     network: Arc<Network>,
 }
 
@@ -144,11 +148,39 @@ impl Grammar {
         self.accepts
     }
 
+    /// Whether `label` of an outcome matches.
+    #[must_use]
+    pub fn takes(&self, label: Label, outcome: &Outcome) -> bool {
+        if self.cpa.is_some() { self.words(label, outcome).is_some() } else { self.accepts.contains(label) }
+    }
+
+    /// The words that a grammar of call progress analysis has for `label` of an outcome; those of others are the label.
+    #[must_use]
+    pub fn words(&self, label: Label, outcome: &Outcome) -> Option<&str> {
+        self.cpa.as_ref()?.words(label, outcome)
+    }
+
+    /// Brings a listening to what active grammars of call progress analysis ask for; nothing if there are none, or others
+    /// beside them. `no_input_ms` is the No-Input-Timeout that the client itself asked for.
+    pub fn adjust<'a>(active: impl Iterator<Item = &'a Self>, listen: &mut Listen, no_input_ms: Option<u64>) {
+        let voice = active.filter(|grammar| grammar.mode == Mode::Voice);
+        let all: Option<Vec<&Cpa>> = voice.map(|grammar| grammar.cpa.as_deref()).collect();
+        if let Some(all) = all.filter(|all| !all.is_empty()) {
+            Cpa::adjust(&all, listen, no_input_ms);
+        }
+    }
+
     /// What `label` means in this grammar; `None` if it can't match.
     ///
     /// # Errors
     /// [`Failure::Semantics`] if a script fails.
     pub fn interpret(&self, label: Label, outcome: &Outcome) -> Result<Option<Interpretation>, Error> {
+        if self.cpa.is_some() {
+            let Some(words) = self.words(label, outcome) else { return Ok(None) };
+            // Its rules need not have these words: then they mean themselves.
+            let itself = || Interpretation { meaning: Meaning::Text(words.to_owned()), weight: 1.0 };
+            return Ok(Some(self.interpret_text(words)?.unwrap_or_else(itself)));
+        }
         if !self.accepts.contains(label) {
             return Ok(None);
         }

@@ -53,7 +53,7 @@ impl<'a> One<'a> {
     fn new(found: &'a Match<'a>) -> Self {
         let label = match found.input {
             Input::Label(label) => Some(label.as_str()),
-            Input::Keys(_) | Input::Text(_) => None,
+            Input::Words(_) | Input::Keys(_) | Input::Text(_) => None,
         };
         let heard = !matches!(found.input, Input::Text(_));
         Self {

@@ -25,6 +25,8 @@ pub struct Match<'a> {
 pub enum Input<'a> {
     /// What the sound was told to be.
     Label(Label),
+    /// The same in words of the grammar's own.
+    Words(&'a str),
     /// Keys that were pressed, such as `1234`.
     Keys(&'a str),
     /// The text of INTERPRET.
@@ -40,14 +42,14 @@ impl Input<'_> {
                 let keys: Vec<String> = keys.chars().filter(|key| !key.is_whitespace()).map(String::from).collect();
                 keys.join(" ")
             }
-            Self::Text(text) => text.to_owned(),
+            Self::Words(text) | Self::Text(text) => text.to_owned(),
         }
     }
 
     /// The modality, for `mode`.
     const fn mode(self) -> Option<&'static str> {
         match self {
-            Self::Label(_) => Some("speech"),
+            Self::Label(_) | Self::Words(_) => Some("speech"),
             Self::Keys(_) => Some("dtmf"),
             Self::Text(_) => None,
         }

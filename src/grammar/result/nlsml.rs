@@ -41,7 +41,9 @@ pub(super) fn write_input(found: &Match<'_>) -> String {
 fn sure(found: &Match<'_>) -> String {
     match found.input {
         Input::Text(_) => String::new(),
-        Input::Label(_) | Input::Keys(_) => format!(r#" confidence="{:.2}""#, confidence(found.confidence)),
+        Input::Label(_) | Input::Words(_) | Input::Keys(_) => {
+            format!(r#" confidence="{:.2}""#, confidence(found.confidence))
+        }
     }
 }
 
@@ -73,11 +75,12 @@ fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, d
     if let Some(outcome) = detail {
         details(&mut elements, found, outcome, properties);
     }
-    match found.input {
-        _ if elements.is_empty() => {}
-        Input::Label(_) => append(text, format_args!(r#"<answer xmlns="{DETAIL}">{elements}</answer>"#)),
+    let own = matches!(found.input, Input::Label(_)) || detail.is_some();
+    if own && !elements.is_empty() {
+        append(text, format_args!(r#"<answer xmlns="{DETAIL}">{elements}</answer>"#));
+    } else {
         // As VoiceXML platforms read it: each property is an element of the instance.
-        Input::Keys(_) | Input::Text(_) => text.push_str(&elements),
+        text.push_str(&elements);
     }
     text.push_str("</instance>");
     input(text, found, &sure);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::detect::{End, Goal, Hotword, Label, LabelSet, Listen, Outcome};
 use crate::grammar::result::{self, Input, Match};
-use crate::grammar::{self, Active, Format, Interpretation, KeyMatch, Mode};
+use crate::grammar::{self, Active, Format, Grammar, Interpretation, KeyMatch, Mode};
 use crate::session::ConnectionId;
 use crate::session::mrcp::Config;
 use crate::session::mrcp::headers::Refusal;
@@ -141,7 +141,7 @@ impl Recognition {
                 hotword: hotword.is_some(),
             }
         });
-        let listen = Listen {
+        let mut listen = Listen {
             goal,
             accepts: accepts(&grammars),
             speech: dtmf(Mode::Voice),
@@ -164,6 +164,9 @@ impl Recognition {
             record,
             start_input_timers: request.boolean(HeaderName::StartInputTimers).unwrap_or(true),
         };
+        let no_input =
+            [request, session].into_iter().find_map(|params| params.milliseconds(HeaderName::NoInputTimeout));
+        Grammar::adjust(grammars.iter().map(|(active, _)| &*active.grammar), &mut listen, no_input);
         Ok(Self {
             id,
             connection,
@@ -246,8 +249,7 @@ impl Recognition {
     }
 
     fn complete_sound(&self, outcome: &Outcome) -> Completion {
-        let found =
-            if matches!(outcome.end, End::NoInput | End::TooEarly) { Found::default() } else { self.matches(outcome) };
+        let found = if outcome.end == End::TooEarly { Found::default() } else { self.matches(outcome) };
         let cause = match outcome.end {
             End::MaxTime => CompletionCause::SUCCESS_MAXTIME,
             End::Decided | End::NoInput | End::TooEarly => CompletionCause::SUCCESS,
@@ -327,12 +329,18 @@ impl Recognition {
         let mut all = Found::default();
         for (label, confidence) in best.into_iter().chain(others).chain(unknown.then_some(told)) {
             let sure = |threshold| confidence >= threshold || label == Label::Unknown;
-            let matching = self
-                .grammars
-                .iter()
-                .find(|(active, threshold)| sure(*threshold) && active.grammar.accepts().contains(label));
+            let takes = |grammar: &Grammar| {
+                // Silence is a result to call progress analysis alone.
+                let silent = outcome.end == End::NoInput && grammar.words(label, outcome).is_none();
+                !silent && grammar.takes(label, outcome)
+            };
+            let matching = self.grammars.iter().find(|(active, threshold)| sure(*threshold) && takes(&active.grammar));
             if let Some((active, _)) = matching {
-                all.add(active, Input::Label(label), confidence, active.grammar.interpret(label, outcome));
+                let input = active.grammar.words(label, outcome).map_or(Input::Label(label), Input::Words);
+                // Several labels may have the same words; the likeliest one tells them.
+                if !all.matches.iter().any(|(other, _)| other.input == input && other.grammar == active.uri) {
+                    all.add(active, input, confidence, active.grammar.interpret(label, outcome));
+                }
             }
         }
         all.matches.truncate(self.n_best);

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read fixtures and begin at some moment")]
 
 mod captures;
+mod lumenvox;
 mod model;
 mod page;
 mod pages;
