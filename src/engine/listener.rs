@@ -185,3 +185,94 @@ impl Recording {
         self.samples
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{self, Model, advance};
+
+    fn detector() -> Box<Detector> {
+        Box::new(Detector::new(Arc::default()))
+    }
+
+    /// Ticks until something but keys is told, at most so many times: the keys, the recording's length, and what ended.
+    fn tick(listener: &mut Listener, ticks: usize, sound: &[i16]) -> (String, Option<usize>, Option<detect::Outcome>) {
+        let mut keys = String::new();
+        let (mut recorded, mut concluded) = (None, None);
+        for _ in 0..ticks {
+            listener.hear(Heard::Frame(Frame::Sound(sound)));
+            listener.play();
+            advance(&mut Model::rules(), &mut listener.detectors().collect::<Vec<_>>());
+            for told in listener.poll() {
+                match told {
+                    Told::Recorded(samples) => {
+                        assert!(concluded.is_none(), "a recording comes before the conclusion");
+                        recorded = Some(samples.len());
+                    }
+                    Told::Detected(Event::Key { key, .. }) => keys.push(key),
+                    Told::Detected(Event::Concluded(outcome)) => concluded = Some(*outcome),
+                    Told::Detected(Event::InputStarted { .. }) => {}
+                }
+            }
+            if concluded.is_some() {
+                break;
+            }
+        }
+        (keys, recorded, concluded)
+    }
+
+    const PACKET: [i16; 160] = [0; 160];
+
+    fn record() -> Listen {
+        Listen { record: true, no_input_timeout_ms: Some(1_000), ..Listen::default() }
+    }
+
+    #[test]
+    fn what_is_listened_to_is_recorded() {
+        let mut listener = Listener::new(ListenerId(1), detector());
+        tick(&mut listener, 10, &PACKET);
+        listener.listen(1, record(), 100_000);
+        listener.hear(Heard::Frame(Frame::Missing { samples: 800 }));
+        let (_, recorded, concluded) = tick(&mut listener, 100, &PACKET);
+        assert_eq!(concluded.map(|outcome| outcome.end), Some(detect::End::NoInput));
+        assert_eq!(recorded, Some(8_000), "from the beginning to the decision");
+        // As much as is kept.
+        listener.listen(2, record(), 3_000);
+        assert_eq!(tick(&mut listener, 100, &PACKET).1, Some(3_000));
+        // Nothing without having been asked, or when it was given up.
+        listener.listen(3, Listen { record: false, ..record() }, 3_000);
+        assert_eq!(tick(&mut listener, 100, &PACKET).1, None);
+        listener.listen(4, record(), 3_000);
+        listener.unlisten(3);
+        assert!(listener.recording.is_some(), "another listening's end");
+        listener.unlisten(4);
+        let (_, recorded, concluded) = tick(&mut listener, 100, &PACKET);
+        assert!(recorded.is_none() && concluded.is_none());
+    }
+
+    #[test]
+    fn recorded_sound_is_listened_to_faster_than_it_lasts() {
+        let mut listener = Listener::new(ListenerId(1), detector());
+        let playback = || Playback::new(detector(), vec![0; 20_000].into());
+        listener.listen_to(1, Listen { no_input_timeout_ms: Some(4_000), ..record() }, playback(), 100_000);
+        listener.hear(Heard::Key('7'));
+        // 4 s in pieces of 0.5 s, of which the last ones are after the end.
+        let (keys, recorded, concluded) = tick(&mut listener, 8, &PACKET);
+        let outcome = concluded.expect("concluded in 8 ticks");
+        assert_eq!((outcome.end, outcome.timeline.decided_at.0), (detect::End::NoInput, 32_000));
+        assert_eq!((keys.as_str(), recorded), ("7", Some(32_000)));
+        assert!(listener.playback.is_none());
+        // Its timer can wait, its end too.
+        let wait = Listen { start_input_timers: false, ..record() };
+        listener.listen_to(2, wait, playback(), 100_000);
+        assert!(tick(&mut listener, 700, &PACKET).2.is_none());
+        listener.start_input_timers(2);
+        assert!(tick(&mut listener, 101, &PACKET).2.is_some());
+        listener.listen_to(3, record(), playback(), 100_000);
+        listener.unlisten(3);
+        assert!(tick(&mut listener, 20, &PACKET).2.is_none());
+        // The stream's own sound counts again.
+        listener.listen(4, record(), 100_000);
+        assert_eq!(tick(&mut listener, 100, &PACKET).1, Some(8_000));
+    }
+}

@@ -144,6 +144,10 @@ impl Cpa {
         Ok(Some(cpa))
     }
 
+    pub(super) fn detects_tones(&self) -> bool {
+        self.mode == Mode::Tone
+    }
+
     /// What the listener wants to know, with this grammar alone.
     pub(super) const fn goal(&self) -> Goal {
         match (self.mode, self.screening) {
@@ -201,7 +205,6 @@ impl Cpa {
         match label {
             Label::Silence if outcome.end == End::NoInput => (waited_ms >= self.silence_ms).then_some(SILENCE),
             Label::Silence => Some(SILENCE),
-            // A beep is a tone; where tones are listened to, their grammar tells it.
             Label::Human | Label::Machine | Label::Screening | Label::Ivr if self.by_length => Some(match spoken_ms {
                 ms if ms < self.residence_ms => RESIDENCE,
                 ms if ms < self.business_ms => BUSINESS,

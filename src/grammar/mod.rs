@@ -160,6 +160,12 @@ impl Grammar {
         self.cpa.as_ref()?.words(label, outcome)
     }
 
+    /// Whether it is one of tones, of call progress analysis.
+    #[must_use]
+    pub fn detects_tones(&self) -> bool {
+        self.cpa.as_ref().is_some_and(|cpa| cpa.detects_tones())
+    }
+
     /// Brings a listening to what active grammars of call progress analysis ask for; nothing if there are none, or others
     /// beside them. `no_input_ms` is the No-Input-Timeout that the client itself asked for.
     pub fn adjust<'a>(active: impl Iterator<Item = &'a Self>, listen: &mut Listen, no_input_ms: Option<u64>) {

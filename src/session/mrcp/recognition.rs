@@ -334,7 +334,11 @@ impl Recognition {
                 let silent = outcome.end == End::NoInput && grammar.words(label, outcome).is_none();
                 !silent && grammar.takes(label, outcome)
             };
-            let matching = self.grammars.iter().find(|(active, threshold)| sure(*threshold) && takes(&active.grammar));
+            let mut taking =
+                self.grammars.iter().filter(|(active, threshold)| sure(*threshold) && takes(&active.grammar));
+            // What a grammar of tones has a word for is said most exactly by that.
+            let tones = taking.clone().find(|(active, _)| active.grammar.detects_tones());
+            let matching = tones.or_else(|| taking.next());
             if let Some((active, _)) = matching {
                 let input = active.grammar.words(label, outcome).map_or(Input::Label(label), Input::Words);
                 // Several labels may have the same words; the likeliest one tells them.
