@@ -118,7 +118,7 @@ fn the_prompt_is_waited_for_when_asked() {
     let detect = r#"<meta name="PROMPT_END_DETECT" content="true"/>"#;
     let soon = format!(r#"{detect}<meta name="PROMPT_END_TIMEOUT" content="3000"/>"#);
     assert_eq!(short(&told(&[&with(detect)], &recording("voicemail"))), "000 machine UNKNOWN SPEECH");
-    assert_eq!(short(&told(&[&with(&soon)], &recording("voicemail"))), "000 PROMPT_END_TIMEOUT PROMPT_END_TIMEOUT");
+    assert_eq!(short(&told(&[&with(&soon)], &recording("voicemail"))), "008 PROMPT_END_TIMEOUT PROMPT_END_TIMEOUT");
     assert_eq!(short(&told(&[&with(detect)], &recording("person"))), "000 person HUMAN RESIDENCE");
 
     let length = r#"<meta name="CPA_BY_LENGTH" content="true"/>"#;
