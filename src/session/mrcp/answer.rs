@@ -61,9 +61,10 @@ pub(super) fn grammar_failure(request: &Request, error: &grammar::Error) -> Resp
         Failure::Definition => (StatusCode::FAILED, CompletionCause::GRAMMAR_DEFINITION_FAILURE),
     };
     let response = refused(request, status, cause, &error.reason);
-    match &error.uri {
-        Some(uri) => failed_uri(response, uri, error.cause.as_deref().unwrap_or("not-supported")),
-        None => response,
+    // Where a document was there, but is no grammar, the URI did not fail.
+    match (&error.uri, &error.cause) {
+        (Some(uri), Some(cause)) => failed_uri(response, uri, cause),
+        _ => response,
     }
 }
 

@@ -438,10 +438,7 @@ impl Channel {
         let reason = "the server is shutting down";
         self.draining = true;
         self.fail(now, reason, outbox);
-        for held in self.waiting.iter_mut().filter(|held| held.needs_grammars()) {
-            held.end(CompletionCause::RECOGNIZER_ERROR, reason, outbox);
-        }
-        self.advance(now, outbox);
+        self.refuse_waiting(now, CompletionCause::RECOGNIZER_ERROR, reason, |_| true, outbox);
     }
 
     /// The channel is gone: nothing is told.

@@ -7,7 +7,7 @@
 //! - Requests of a channel are answered in the order in which they came. Those behind a held one wait, and what they need is
 //!   fetched meanwhile. Another channel of the session does not wait.
 //! - STOP does not wait. Held and waiting RECOGNIZE, INTERPRET and DEFINE-GRAMMAR requests that it applies to get 407 with
-//!   cause 011 cancelled before its own response, which does not name them: they were not in progress.
+//!   cause 011 cancelled at once, before its own response, which does not name them: they were not in progress.
 //! - A document has Fetch-Timeout, a request [`Config::max_fetching_ms`] from its arrival; both end in 407 with cause 009
 //!   uri-failure, Failed-URI and Failed-URI-Cause `timeout`. The first document that fails fails the request.
 //! - When the request's connection is gone, nobody waits for the response: the request is forgotten.
@@ -43,8 +43,6 @@ pub(super) struct Held {
     open: Vec<Open>,
     /// The first document that could not be had.
     failed: Option<(String, FetchError)>,
-    /// Why it is to end without a try.
-    ended: Option<(CompletionCause, String)>,
     /// New cookies, which the client is told with the final message (section 6.2.15).
     pub(super) cookies: Vec<String>,
 }
@@ -84,25 +82,18 @@ impl Held {
             waveform: None,
             open: Vec::new(),
             failed: None,
-            ended: None,
             cookies: Vec::new(),
         }
     }
 
     /// Whether it can be tried: nothing is being fetched for it.
-    pub(super) fn is_ready(&self) -> bool {
+    fn is_ready(&self) -> bool {
         self.open.is_empty()
     }
 
     /// Whether its method needs grammars.
-    pub(super) const fn needs_grammars(&self) -> bool {
+    const fn needs_grammars(&self) -> bool {
         matches!(self.request.method, Method::Recognize | Method::Interpret | Method::DefineGrammar)
-    }
-
-    /// Ends it at its turn, which is at once unless another one is held before it.
-    pub(super) fn end(&mut self, cause: CompletionCause, reason: &str, outbox: &mut Outbox) {
-        self.cancel(outbox);
-        self.ended = Some((cause, reason.to_owned()));
     }
 
     /// Takes back the fetches under way.
@@ -172,9 +163,6 @@ impl Channel {
     /// Grammars and sound of a request; or what is to be fetched first, or why they can't be had.
     pub(super) fn gather(&self, held: &Held, params: &Params) -> Result<Resolved, Unready> {
         let request = &held.request;
-        if let Some((cause, reason)) = &held.ended {
-            return Err(refused(request, StatusCode::FAILED, *cause, reason).into());
-        }
         if let Some((uri, error)) = &held.failed {
             return Err(fetch_failure(request, uri, error).into());
         }
@@ -347,6 +335,26 @@ impl Channel {
                 }
             }
         }
+    }
+
+    /// Refuses requests that need grammars and are not answered yet, those that are `chosen`, and goes on with the others.
+    pub(super) fn refuse_waiting(
+        &mut self,
+        now: Instant,
+        cause: CompletionCause,
+        reason: &str,
+        chosen: impl Fn(RequestId) -> bool,
+        outbox: &mut Outbox,
+    ) {
+        self.waiting.retain_mut(|held| {
+            let refuse = held.needs_grammars() && chosen(held.request.id);
+            if refuse {
+                held.cancel(outbox);
+                outbox.respond(held.connection, refused(&held.request, StatusCode::FAILED, cause, reason));
+            }
+            !refuse
+        });
+        self.advance(now, outbox);
     }
 
     /// A document is there, or can't be had.

@@ -205,10 +205,7 @@ impl Channel {
         };
         let is_chosen = |id: RequestId| chosen.as_ref().is_none_or(|ids| ids.contains(&id));
         let reason = format!("stopped by STOP {} before it began", request.id);
-        for held in self.waiting.iter_mut().filter(|held| held.needs_grammars() && is_chosen(held.request.id)) {
-            held.end(CompletionCause::CANCELLED, &reason, outbox);
-        }
-        self.advance(now, outbox);
+        self.refuse_waiting(now, CompletionCause::CANCELLED, &reason, is_chosen, outbox);
         let mut stopped = Vec::new();
         let active = matches!(&self.state, State::Recognizing(active) if is_chosen(active.recognition.id));
         if active {

@@ -6,3 +6,8 @@ mod lumenvox;
 mod model;
 mod page;
 mod pages;
+mod pages_causes;
+mod pages_documents;
+mod pages_headers;
+mod pages_keys;
+mod pages_methods;

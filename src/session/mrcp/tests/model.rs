@@ -8,9 +8,12 @@ use proptest::prelude::*;
 
 use crate::audio::SampleTime;
 use crate::detect::{Alternative, End, Event, InputType, Label, Method as By, Outcome, Timeline};
+use crate::grammar::{Document, FetchError};
 use crate::session::mrcp::tests::page::{channel, message, request};
-use crate::session::{Config, ConnectionId, Output, Session};
-use crate::wire::mrcp::{ChannelIdentifier, EventName, HeaderName, Message, Parser, RequestState, Resource};
+use crate::session::{Config, ConnectionId, FetchKind, Output, Session};
+use crate::wire::mrcp::{
+    ChannelIdentifier, EventName, HeaderName, Message, Parser, RequestState, Resource, Response, StatusCode,
+};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -31,13 +34,25 @@ enum Step {
         label: usize,
         confidence: u8,
     },
+    /// Keys are pressed.
+    Keys {
+        channel: usize,
+        keys: String,
+    },
+    /// The fetch that was asked for so many before the newest comes to something.
+    Fetched {
+        back: u64,
+        channel: usize,
+        comes: usize,
+    },
     Disconnect(u64),
     MediaFailure,
     Wait(u64),
+    RemoveChannel,
     Drain,
 }
 
-const REQUESTS: [&str; 14] = [
+const REQUESTS: [&str; 28] = [
     "RECOGNIZE ID   Cancel-If-Queue: false   | builtin:speech/answer",
     "RECOGNIZE ID   Cancel-If-Queue: true   | builtin:speech/boolean",
     "RECOGNIZE ID   Start-Input-Timers: false   Save-Waveform: true   | builtin:speech/voicemail",
@@ -49,9 +64,23 @@ const REQUESTS: [&str; 14] = [
     "STOP ID   Active-Request-Id-List: 2,3,5",
     "START-INPUT-TIMERS ID",
     "DEFINE-GRAMMAR ID   Content-ID: a   | builtin:speech/beep",
-    "SET-PARAMS ID   No-Input-Timeout: 1000   N-Best-List-Length: 3",
+    "SET-PARAMS ID   No-Input-Timeout: 1000   N-Best-List-Length: 3   DTMF-Buffer-Time: 3000",
     "GET-PARAMS ID",
+    "INTERPRET ID   Interpret-Text: human   | builtin:speech/answer",
     "INTERPRET ID",
+    "INTERPRET ID   Interpret-Text: human   | http://h/i",
+    "GET-RESULT ID   Confidence-Threshold: 0.1   N-Best-List-Length: 3",
+    "RECOGNIZE ID   | http://h/a\\nhttp://h/b",
+    "RECOGNIZE ID   Cancel-If-Queue: true   Fetch-Timeout: 0   | http://h/c",
+    "RECOGNIZE ID   Fetch-Timeout: 3000   Input-Waveform-URI: http://h/w   | builtin:speech/answer",
+    "DEFINE-GRAMMAR ID   Content-ID: a   | http://h/d",
+    "RECOGNIZE ID   Content-Type: application/srgs+xml   | <grammar mode=\"dtmf\" root=\"r\"><rule id=\"r\"><item repeat=\"3\"><one-of><item>1</item><item>2</item></one-of></item></rule></grammar>",
+    "RECOGNIZE ID   DTMF-Term-Char: #   Save-Waveform: true   Content-Type: application/srgs+xml   | <grammar mode=\"dtmf\" root=\"r\"><rule id=\"r\"><item repeat=\"1-\"><one-of><item>1</item><item>2</item></one-of></item></rule></grammar>",
+    "RECOGNIZE ID   DTMF-Interdigit-Timeout: 0   | builtin:speech/answer\\nsession:keys",
+    "RECOGNIZE ID   Recognition-Mode: hotword   Content-Type: application/srgs+xml   | <grammar mode=\"dtmf\" root=\"r\"><rule id=\"r\">1 2</rule></grammar>",
+    "RECOGNIZE ID   Early-No-Match: true   Clear-DTMF-Buffer: true   Recognition-Timeout: 0   Content-Type: application/srgs+xml   | <grammar mode=\"dtmf\" root=\"r\"><rule id=\"r\">1</rule></grammar>",
+    "MODIFY-PHRASE ID",
+    "DEFINE-GRAMMAR ID   Content-ID: keys   Content-Type: application/srgs+xml   | <grammar mode=\"dtmf\" root=\"r\"><rule id=\"r\">2 1</rule></grammar>",
 ];
 
 fn step() -> impl Strategy<Value = Step> {
@@ -64,37 +93,62 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(text, above, connection, channel)| Step::Request { text, above, connection, channel });
     let back = || prop_oneof![4 => Just(0), 1 => 0..3_u64];
     prop_oneof![
-        8 => request,
+        10 => request,
         2 => back().prop_map(|back| Step::Started { back }),
-        3 => (back(), 0..3_usize, 0..12_usize, 0..101_u8)
+        3 => (back(), 0..4_usize, 0..12_usize, 0..101_u8)
             .prop_map(|(back, end, label, confidence)| Step::Concluded { back, end, label, confidence }),
+        3 => (0..2_usize, "[12#]{1,3}").prop_map(|(channel, keys)| Step::Keys { channel, keys }),
+        3 => (0..4_u64, 0..2_usize, 0..4_usize)
+            .prop_map(|(back, channel, comes)| Step::Fetched { back, channel, comes }),
         1 => (1..4_u64).prop_map(Step::Disconnect),
         1 => Just(Step::MediaFailure),
-        1 => prop_oneof![0..5_000_u64, 0..4_000_000_u64].prop_map(Step::Wait),
-        1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::Drain)],
+        2 => prop_oneof![0..9_000_u64, 0..4_000_000_u64].prop_map(Step::Wait),
+        1 => prop_oneof![9 => Just(Step::Wait(1)), 1 => Just(Step::Drain), 1 => Just(Step::RemoveChannel)],
     ]
+}
+
+/// A request that is not answered yet.
+struct Unanswered {
+    text: String,
+    id: u32,
+    connection: u64,
+    channel: ChannelIdentifier,
+    at: Instant,
 }
 
 /// What is known from outside.
 #[derive(Default)]
 struct Model {
-    /// RECOGNIZE requests that were answered IN-PROGRESS or PENDING and are not over, with their channel.
-    open: BTreeMap<u32, ChannelIdentifier>,
+    /// In the order in which they were sent.
+    unanswered: Vec<Unanswered>,
+    /// Requests that were answered IN-PROGRESS or PENDING and are not over, with their channel and method.
+    open: BTreeMap<u32, (ChannelIdentifier, String)>,
     /// Requests that are over.
     over: BTreeSet<u32>,
     /// Running listenings by channel.
     listening: BTreeMap<ChannelIdentifier, u64>,
     newest: u64,
-    /// Responses to the request at hand.
-    responses: usize,
+    /// Fetches under way, with their channel.
+    fetches: BTreeMap<u64, (ChannelIdentifier, FetchKind)>,
+    newest_fetch: u64,
+    gone: BTreeSet<u64>,
 }
 
 impl Model {
     /// Takes what the session says; checks what can be checked of it alone.
-    fn take(&mut self, session: &mut Session, sent: Option<(&str, u32, u64)>, disconnected: &BTreeSet<u64>) {
+    fn take(&mut self, session: &mut Session) {
         while let Some(output) = session.poll_output() {
             match output {
-                Output::Fetch { .. } | Output::CancelFetch { .. } => panic!("no request leads to a fetch yet"),
+                Output::Fetch { channel, fetch, wanted } => {
+                    assert!(fetch > self.newest_fetch, "fetches are numbered upwards");
+                    assert!(wanted.timeout_ms.is_some_and(|ms| (1..=8000).contains(&ms)), "{wanted:?}");
+                    self.newest_fetch = fetch;
+                    assert!(self.unanswered.iter().any(|request| request.channel == channel), "somebody waits for it");
+                    self.fetches.insert(fetch, (channel, wanted.kind));
+                }
+                Output::CancelFetch { fetch } => {
+                    assert!(self.fetches.remove(&fetch).is_some(), "only what is under way is taken back");
+                }
                 Output::Listen { channel, generation, .. } => {
                     assert!(generation > self.newest, "listenings are numbered upwards");
                     self.newest = generation;
@@ -107,55 +161,90 @@ impl Model {
                     assert_eq!(self.listening.get(&channel), Some(&generation));
                 }
                 Output::Mrcp { connection, message } => {
-                    assert!(!disconnected.contains(&connection.0), "nothing is sent to a connection that is gone");
-                    self.message(&message.write(), connection.0, sent);
+                    assert!(!self.gone.contains(&connection.0), "nothing is sent to a connection that is gone");
+                    self.message(&message.write(), connection.0);
                 }
             }
         }
     }
 
-    fn message(&mut self, bytes: &[u8], connection: u64, sent: Option<(&str, u32, u64)>) {
+    fn answered(&mut self, response: &Response, connection: u64) -> Unanswered {
+        let (id, status) = (response.id.0, response.status);
+        // A number that was used before is refused at once, also while the first request waits.
+        let late = status == StatusCode::OUT_OF_ORDER;
+        let mut order: Vec<usize> = (0..self.unanswered.len()).collect();
+        if late {
+            order.reverse();
+        }
+        let found = order.into_iter().find(|at| {
+            let request = &self.unanswered[*at];
+            request.id == id && request.channel == response.channel
+        });
+        let at = found.expect("a response answers a request that was not answered");
+        let request = self.unanswered.remove(at);
+        assert_eq!(connection, request.connection, "the answer goes where the request came from");
+        let cause = response.headers.get(HeaderName::CompletionCause).unwrap_or_default();
+        let ended = cause.starts_with("011") || cause.starts_with("006");
+        let at_once = late || ended || request.text.starts_with("STOP") || status == StatusCode::METHOD_NOT_VALID;
+        if !at_once {
+            let before = self.unanswered[..at].iter().find(|before| before.channel == request.channel);
+            assert!(before.is_none(), "requests of a channel are answered in order: {}", request.text);
+        }
+        request
+    }
+
+    fn message(&mut self, bytes: &[u8], connection: u64) {
         message(bytes);
         let mut parser = Parser::default();
         parser.feed(bytes);
         match parser.poll_message().unwrap().unwrap() {
             Message::Request(_) => panic!("a server sends no requests"),
             Message::Response(response) => {
-                let (text, id, from) = sent.expect("a response answers a request at once");
-                assert_eq!((response.id.0, connection), (id, from), "it answers that request, where it came from");
-                self.responses += 1;
-                assert_eq!(self.responses, 1, "one response to a request");
-                let recognize = text.starts_with("RECOGNIZE");
+                let id = response.id.0;
+                let text = self.answered(&response, connection).text;
+                let starts = text.starts_with("RECOGNIZE") || text.starts_with("INTERPRET");
                 if response.state != RequestState::Complete {
-                    assert!(recognize && response.status.is_success());
-                    assert!(self.open.insert(id, response.channel.clone()).is_none() && !self.over.contains(&id));
-                } else if recognize {
+                    assert!(starts && response.status.is_success());
+                    let method = text.split(' ').next().unwrap().to_owned();
+                    let opened = self.open.insert(id, (response.channel.clone(), method));
+                    assert!(opened.is_none() && !self.over.contains(&id));
+                } else if starts {
                     assert!(!response.status.is_success());
+                }
+                if text.starts_with("RECOGNIZE") && !response.status.is_success() && response.status.0 != 410 {
+                    let known = response.status == StatusCode::NO_RESOURCE;
+                    assert!(known || response.headers.get(HeaderName::CompletionCause).is_some(), "{text}");
                 }
                 if let Some(list) = response.headers.get(HeaderName::ActiveRequestIdList)
                     && response.status.is_success()
                 {
                     let stop = text.starts_with("STOP");
-                    assert!(stop || recognize || text.starts_with("START-INPUT-TIMERS"));
+                    assert!(stop || text.starts_with("RECOGNIZE") || text.starts_with("START-INPUT-TIMERS"));
                     for id in list.split(',').map(|id| id.parse().unwrap()) {
                         // A RECOGNIZE that another one cancelled has been told of; timers that start end nothing.
                         if !stop {
                             assert!(self.open.contains_key(&id) || self.over.contains(&id), "{id} was asked");
                             continue;
                         }
-                        assert_eq!(self.open.remove(&id), Some(response.channel.clone()), "{id} was open");
+                        let open = self.open.remove(&id).map(|(channel, _)| channel);
+                        assert_eq!(open, Some(response.channel.clone()), "{id} was open");
                         self.over.insert(id);
                     }
                 }
             }
             Message::Event(event) => {
-                assert!(self.open.contains_key(&event.id.0), "events belong to open requests: {event:?}");
+                let (channel, method) = self.open.get(&event.id.0).cloned().expect("events belong to open requests");
+                assert_eq!(channel, event.channel);
                 match event.name {
-                    EventName::StartOfInput => assert_eq!(event.state, RequestState::InProgress),
-                    EventName::RecognitionComplete => {
+                    EventName::StartOfInput => {
+                        assert_eq!((event.state, method.as_str()), (RequestState::InProgress, "RECOGNIZE"));
+                    }
+                    EventName::RecognitionComplete | EventName::InterpretationComplete => {
+                        let interpreted = event.name == EventName::InterpretationComplete;
+                        assert_eq!(method == "INTERPRET", interpreted);
                         assert_eq!(event.state, RequestState::Complete);
                         assert!(event.headers.get(HeaderName::CompletionCause).is_some());
-                        assert_eq!(self.open.remove(&event.id.0), Some(event.channel));
+                        self.open.remove(&event.id.0);
                         self.over.insert(event.id.0);
                     }
                     other => panic!("no client of a recognizer knows {other}"),
@@ -163,12 +252,18 @@ impl Model {
             }
         }
     }
+
+    /// The channel is no more: nobody is told of what it had.
+    fn forget(&mut self, channel: &ChannelIdentifier) {
+        self.unanswered.retain(|request| request.channel != *channel);
+        self.open.retain(|_, (of, _)| of != channel);
+    }
 }
 
 fn outcome(end: usize, label: usize, confidence: u8) -> Event {
     let confidence = f32::from(confidence) / 100.0;
     Event::Concluded(Box::new(Outcome {
-        end: [End::Decided, End::NoInput, End::MaxTime][end],
+        end: [End::Decided, End::NoInput, End::MaxTime, End::TooEarly][end],
         label: Label::ALL[label],
         confidence,
         alternatives: vec![Alternative { label: Label::Human, confidence: 1.0 - confidence }],
@@ -179,16 +274,28 @@ fn outcome(end: usize, label: usize, confidence: u8) -> Event {
     }))
 }
 
+/// What a fetch comes to.
+fn document(comes: usize) -> Result<Document, FetchError> {
+    let text = |text: &str| Ok(Document { uri: "http://h/x".to_owned(), bytes: text.into(), ..Document::default() });
+    match comes {
+        0 => text("<grammar root='r'><rule id='r'>human</rule></grammar>"),
+        1 => text("<grammar root='r'><rule id='r'><ruleref uri='http://h/nested'/></rule></grammar>"),
+        2 => Ok(Document { media_type: Some("audio/basic".to_owned()), bytes: vec![0; 80], ..Document::default() }),
+        _ => Err(FetchError { cause: "404".to_owned(), reason: "not found".to_owned() }),
+    }
+}
+
 fn run(steps: Vec<Step>) {
-    let other = ChannelIdentifier::new("f00d", Resource::DtmfRecog);
+    let other = ChannelIdentifier::new("f00e", Resource::SpeechRecog);
     let channels = [channel(), other, ChannelIdentifier::new("beef", Resource::SpeechRecog)];
-    let mut session = Session::new(Arc::new(Config { max_queued: 2, ..Config::default() }));
+    let config = Config { max_queued: 2, max_waiting: 3, ..Config::default() };
+    let max_fetching = Duration::from_millis(config.max_fetching_ms);
+    let mut session = Session::new(Arc::new(config));
     session.add_channel(channels[0].clone());
     session.add_channel(channels[1].clone());
     let mut model = Model::default();
     let mut now = Instant::now();
-    let (mut last, mut draining) = (0_i64, false);
-    let mut gone = BTreeSet::new();
+    let (mut last, mut draining, mut removed) = (0_i64, false, false);
     // Every channel's client comes back at last, and all listenings conclude.
     let end = [
         Step::Request { text: 12, above: 1, connection: 9, channel: 0 },
@@ -200,19 +307,23 @@ fn run(steps: Vec<Step>) {
         match step {
             Step::Request { text, above, connection, channel } => {
                 // A connection's number is not used again.
-                let connection = (0..).map(|again| connection + 10 * again).find(|id| !gone.contains(id)).unwrap();
+                let connection =
+                    (0..).map(|again| connection + 10 * again).find(|id| !model.gone.contains(id)).unwrap();
                 let id = (last + above).max(0);
                 let text = REQUESTS[text].replacen(" ID", &format!(" {id}"), 1);
                 let mut request = request(&text);
-                request.channel = channels[channel].clone();
-                model.responses = 0;
-                let busy = session.is_busy();
-                session.handle_request(now, ConnectionId(connection), request);
-                model.take(&mut session, Some((&text, id as u32, connection)), &gone);
-                assert_eq!(model.responses, 1, "a request is answered at once: {text}");
-                if channel < 2 {
+                let channel = channels[channel].clone();
+                request.channel = channel.clone();
+                let mut known = vec![&channels[1]];
+                known.extend((!removed).then_some(&channels[0]));
+                if known.contains(&&channel) {
                     last = last.max(id);
                 }
+                let busy = session.is_busy();
+                let unanswered = Unanswered { text, id: id as u32, connection, channel, at: now };
+                model.unanswered.push(unanswered);
+                session.handle_request(now, ConnectionId(connection), request);
+                model.take(&mut session);
                 assert!(!draining || !session.is_busy() || busy);
             }
             Step::Started { back } => {
@@ -231,12 +342,31 @@ fn run(steps: Vec<Step>) {
                         session.handle_detect(now, channel, generation, outcome(end, label, confidence));
                         assert!(session.poll_output().is_none());
                     }
-                    model.take(&mut session, None, &gone);
+                    model.take(&mut session);
+                }
+            }
+            Step::Keys { channel, keys } => {
+                for key in keys.chars() {
+                    session.handle_detect(now, &channels[channel], 0, Event::Key { key, at: SampleTime(800) });
+                }
+            }
+            Step::Fetched { back, channel, comes } => {
+                let fetch = model.newest_fetch.saturating_sub(back);
+                let channel = &channels[channel];
+                // It may come late, or for another channel.
+                if model.fetches.get(&fetch).is_some_and(|(of, _)| of == channel) {
+                    model.fetches.remove(&fetch);
+                    session.handle_fetched(now, channel, fetch, document(comes));
+                } else {
+                    session.handle_fetched(now, channel, fetch, document(comes));
+                    assert!(session.poll_output().is_none());
                 }
             }
             Step::Disconnect(connection) => {
-                let connection = (0..).map(|again| connection + 10 * again).find(|id| !gone.contains(id)).unwrap();
-                gone.insert(connection);
+                let connection =
+                    (0..).map(|again| connection + 10 * again).find(|id| !model.gone.contains(id)).unwrap();
+                model.gone.insert(connection);
+                model.unanswered.retain(|request| request.connection != connection);
                 session.handle_disconnect(now, ConnectionId(connection));
             }
             Step::MediaFailure => session.handle_media_failure(now, &channels[0]),
@@ -246,17 +376,30 @@ fn run(steps: Vec<Step>) {
                     session.handle_timeout(now);
                 }
             }
+            Step::RemoveChannel => {
+                removed = true;
+                model.forget(&channels[0]);
+                session.remove_channel(&channels[0]);
+            }
             Step::Drain => {
                 draining = true;
                 session.drain(now);
             }
         }
-        model.take(&mut session, None, &gone);
+        model.take(&mut session);
         assert!(session.is_busy() || model.listening.is_empty(), "listening is busy");
+        assert!(session.is_busy() || model.fetches.is_empty(), "fetching is busy");
+        assert!(session.is_busy() || model.unanswered.is_empty(), "all is answered");
         assert!(session.poll_timeout().is_none_or(|at| at > now), "what is due was done");
+        for request in &model.unanswered {
+            let fetching = model.fetches.values().any(|(channel, _)| *channel == request.channel);
+            assert!(fetching, "only documents are waited for: {}", request.text);
+            assert!(now < request.at + max_fetching, "every request is answered in time: {}", request.text);
+        }
     }
     assert!(model.open.is_empty(), "every RECOGNIZE is over at last: {:?}", model.open);
-    assert!(!session.is_busy());
+    assert!(model.unanswered.is_empty() && model.fetches.is_empty());
+    assert!(!session.is_busy() && model.listening.is_empty());
 }
 
 proptest! {
