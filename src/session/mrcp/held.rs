@@ -24,7 +24,9 @@ use crate::session::mrcp::params::Params;
 use crate::session::mrcp::waveform;
 use crate::session::mrcp::{Config, Outbox};
 use crate::session::{ConnectionId, Fetch, FetchKind, Output};
-use crate::wire::mrcp::{CompletionCause, HeaderName, MediaType, Method, On, Request, Response, StatusCode, quote};
+use crate::wire::mrcp::{
+    CompletionCause, HeaderName, MediaType, Method, On, Request, RequestId, Response, StatusCode, quote,
+};
 
 /// A request that is not answered yet.
 #[derive(Debug)]
@@ -159,6 +161,15 @@ fn is_fetched(uri: &str) -> bool {
     ["http", "https", "file"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
 }
 
+/// RECOGNIZE and DEFINE-GRAMMAR that fail always say a cause (section 9.4.11).
+fn with_cause_of(method: &Method, response: Response) -> Response {
+    match method {
+        Method::DefineGrammar => with_cause_if_missing(response, CompletionCause::GRAMMAR_DEFINITION_FAILURE),
+        Method::Recognize => with_cause_if_missing(response, CompletionCause::RECOGNIZER_ERROR),
+        _ => response,
+    }
+}
+
 impl Channel {
     /// Grammars and sound of a request; or what is to be fetched first, or why they can't be had.
     pub(super) fn gather(&self, held: &Held, params: &Params) -> Result<Resolved, Unready> {
@@ -283,7 +294,7 @@ impl Channel {
         if self.waiting.len() > self.config.max_waiting {
             let response = request.response(StatusCode::METHOD_NOT_VALID);
             let response = response.with(HeaderName::CompletionReason, quote("too many requests wait for documents"));
-            return outbox.respond(connection, response);
+            return outbox.respond(connection, with_cause_of(&request.method, response));
         }
         let mut held = Held::new(now, connection, request, &self.config);
         if !self.waiting.is_empty() {
@@ -312,18 +323,10 @@ impl Channel {
     pub(super) fn advance(&mut self, now: Instant, outbox: &mut Outbox) {
         while let Some(mut held) = self.waiting.pop_front_if(|held| held.is_ready()) {
             let connection = held.connection;
-            let cause = match held.request.method {
-                Method::DefineGrammar => Some(CompletionCause::GRAMMAR_DEFINITION_FAILURE),
-                Method::Recognize => Some(CompletionCause::RECOGNIZER_ERROR),
-                _ => None,
-            };
             match self.attempt(now, &mut held, outbox) {
                 Ok(()) => {}
                 Err(Unready::Refused(response)) => {
-                    let mut response = match cause {
-                        Some(cause) => with_cause_if_missing(*response, cause),
-                        None => *response,
-                    };
+                    let mut response = with_cause_of(&held.request.method, *response);
                     for cookie in held.cookies {
                         response.headers.push(HeaderName::SetCookie, cookie);
                     }

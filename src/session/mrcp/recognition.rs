@@ -362,7 +362,7 @@ impl Recognition {
         let told = (outcome.label, outcome.confidence);
         let next = outcome.alternatives.first().map(|next| (next.label, next.confidence));
         let (label, confidence) = if outcome.label == Label::Unknown { next.unwrap_or(told) } else { told };
-        let why = if outcome.end == End::NoInput || label == Label::Unknown {
+        let why = if matches!(outcome.end, End::NoInput | End::TooEarly) || label == Label::Unknown {
             String::new()
         } else if self.can_never_match() {
             format!("{label} {confidence:.2} is heard, but no word of the grammar is a label: ")

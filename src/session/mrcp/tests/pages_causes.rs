@@ -103,7 +103,7 @@ fn cause_007_speech_too_early() {
 0.000 < 1 200 IN-PROGRESS
 0.000 ! listen 1 answer accepts=human,machine,screening,ivr too-early=true
 0.500 * 1 too-early human 0.9
-0.500 < RECOGNITION-COMPLETE 1 COMPLETE   Completion-Cause: 007 speech-too-early   Completion-Reason: "human 0.90 is below Confidence-Threshold 0.5: told"
+0.500 < RECOGNITION-COMPLETE 1 COMPLETE   Completion-Cause: 007 speech-too-early   Completion-Reason: "told"
 1.000 > RECOGNIZE 2   | builtin:speech/boolean
 1.000 < 2 200 IN-PROGRESS
 1.000 ! listen 2 answer accepts=human,machine,screening,ivr
@@ -159,13 +159,13 @@ fn cause_010_language_unsupported() {
         Config { languages: vec!["en".to_owned()], ..Config::default() },
         r#"
 0.000 > RECOGNIZE 1   Speech-Language: de-CH   | builtin:speech/boolean
-0.000 < 1 200 IN-PROGRESS
-0.000 ! listen 1 answer accepts=human,machine,screening,ivr
+0.000 < 1 407 COMPLETE   Completion-Cause: 010 language-unsupported   Completion-Reason: "the language de-CH is not served: en"
 0.000 > RECOGNIZE 2   Speech-Language: en-GB   | builtin:speech/boolean
-0.000 < 2 200 PENDING
+0.000 < 2 200 IN-PROGRESS
+0.000 ! listen 1 answer accepts=human,machine,screening,ivr
 0.100 > STOP 3
 0.100 ! unlisten 1
-0.100 < 3 200 COMPLETE   Active-Request-Id-List: 1,2
+0.100 < 3 200 COMPLETE   Active-Request-Id-List: 2
 0.200 > DEFINE-GRAMMAR 4   Content-ID: a   Content-Type: application/srgs+xml   | <grammar xml:lang="fr" root="r"><rule id="r">human</rule></grammar>
 0.200 < 4 407 COMPLETE   Completion-Cause: 010 language-unsupported   Completion-Reason: "the language fr is not served: en"
 0.300 > DEFINE-GRAMMAR 5   Content-ID: a   Speech-Language: fr   Content-Type: application/srgs+xml   | <grammar xml:lang="en-US" root="r"><rule id="r">human</rule></grammar>
@@ -191,7 +191,7 @@ fn cause_011_cancelled() {
 1.000 > RECOGNIZE 2   Cancel-If-Queue: false   | builtin:speech/boolean
 1.000 ! unlisten 1
 1.000 < RECOGNITION-COMPLETE 1 COMPLETE   Completion-Cause: 011 cancelled   Completion-Reason: "cancelled by RECOGNIZE 2"
-1.000 < 2 200 IN-PROGRESS
+1.000 < 2 200 IN-PROGRESS   Active-Request-Id-List: 1
 1.000 ! listen 2 answer accepts=human,machine,screening,ivr
 1.100 > RECOGNIZE 3   Cancel-If-Queue: false   | builtin:speech/boolean
 1.100 < 3 200 PENDING
@@ -207,13 +207,20 @@ fn cause_012_semantics_failure() {
     check(
         r#"
 0.000 > RECOGNIZE 1   Content-Type: application/srgs+xml   | <grammar root="r" tag-format="semantics/1.0"><rule id="r">human<tag>out = nothing.at.all;</tag></rule></grammar>
-0.000 < 1 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: tag \"out = nothing.at.all;\" is not understood: only assignments of a literal, rules.latest() or meta.latest().text to out or out.NAME are (before octet 95)"
+0.000 < 1 200 IN-PROGRESS
+0.000 ! listen 1 answer accepts=human
 1.000 * 1 decided human 0.9
+1.000 < RECOGNITION-COMPLETE 1 COMPLETE   Completion-Cause: 012 semantics-failure   Completion-Reason: "semantics: ReferenceError: nothing is not defined"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="inline"><interpretation confidence="0.90"><input mode="speech" confidence="0.90">human</input></interpretation></result>
 2.000 > RECOGNIZE 2   Content-Type: application/srgs+xml   | <grammar mode="dtmf" root="r" tag-format="semantics/1.0"><rule id="r">1 2<tag>out = nothing.at.all;</tag></rule></grammar>
-2.000 < 2 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: tag \"out = nothing.at.all;\" is not understood: only assignments of a literal, rules.latest() or meta.latest().text to out or out.NAME are (before octet 105)"
+2.000 < 2 200 IN-PROGRESS
+2.000 ! listen 2 answer speech=false
 3.000 * key 12
+3.000 ! unlisten 2
+3.000 < START-OF-INPUT 2 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-2
+3.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 012 semantics-failure   Completion-Reason: "semantics: ReferenceError: nothing is not defined"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="inline"><interpretation confidence="1.00"><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 4.000 > INTERPRET 3   Interpret-Text: human   Content-Type: application/srgs+xml   Accept: application/json   | <grammar root="r" tag-format="semantics/1.0"><rule id="r">human<tag>out = nothing.at.all;</tag></rule></grammar>
-4.000 < 3 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: tag \"out = nothing.at.all;\" is not understood: only assignments of a literal, rules.latest() or meta.latest().text to out or out.NAME are (before octet 95)"
+4.000 < 3 200 IN-PROGRESS
+4.000 < INTERPRETATION-COMPLETE 3 COMPLETE   Completion-Cause: 012 semantics-failure   Completion-Reason: "semantics: ReferenceError: nothing is not defined"   Content-Type: application/json   | {"value":null,"input":"human","grammar":"inline"}
 "#,
     );
 }

@@ -9,22 +9,34 @@ fn keys_that_match_and_can_not_go_on() {
     check(
         r#"
 0.000 > DEFINE-GRAMMAR 1   Content-ID: pin   Content-Type: application/srgs+xml   | <grammar mode="dtmf" root="r" tag-format="semantics/1.0"><rule id="r"><item repeat="4"><ruleref uri='#d'/></item><tag>out = "pin " + rules.latest();</tag></rule><rule id="d"><one-of><item>1</item><item>2</item><item>3</item><item>4</item></one-of></rule></grammar>
-0.000 < 1 407 COMPLETE   Completion-Cause: 005 grammar-compilation-failure   Completion-Reason: "SRGS: tag \"out = \\\"pin \\\" + rules.latest();\" is not understood: only assignments of a literal, rules.latest() or meta.latest().text to out or out.NAME are (before octet 154)"
+0.000 < 1 200 COMPLETE   Completion-Cause: 000 success
 0.000 > RECOGNIZE 2   | session:pin
-0.000 < 2 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:pin was defined in this session"   Failed-URI: session:pin   Failed-URI-Cause: not-found
+0.000 < 2 200 IN-PROGRESS
+0.000 ! listen 1 answer speech=false
 1.000 * key 1
+1.000 ! unlisten 1
+1.000 < START-OF-INPUT 2 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-1
 1.200 * key 2
 1.400 * key 3
 1.600 * key 4
+1.600 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 1234"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:pin"><interpretation confidence="1.00"><instance>pin 4</instance><input mode="dtmf" confidence="1.00">1 2 3 4</input></interpretation></result>
 2.000 > GET-RESULT 3   N-Best-List-Length: 2
-2.000 < 3 402 COMPLETE
+2.000 < 3 200 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 1234"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:pin"><interpretation confidence="1.00"><instance>pin 4</instance><input mode="dtmf" confidence="1.00">1 2 3 4</input></interpretation></result>
 3.000 > RECOGNIZE 4   DTMF-Term-Char: #   DTMF-Term-Timeout: 1500   | session:pin
-3.000 < 4 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:pin was defined in this session"   Failed-URI: session:pin   Failed-URI-Cause: not-found
+3.000 < 4 200 IN-PROGRESS
+3.000 ! listen 2 answer speech=false
 3.000 * key 1234
+3.000 ! unlisten 2
+3.000 < START-OF-INPUT 4 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-2
+4.500 < RECOGNITION-COMPLETE 4 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 1234"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:pin"><interpretation confidence="1.00"><instance>pin 4</instance><input mode="dtmf" confidence="1.00">1 2 3 4</input></interpretation></result>
 5.000 > RECOGNIZE 5   DTMF-Term-Char: #   DTMF-Term-Timeout: 1500   Vendor-Specific-Parameters: result-format=json   | session:pin
-5.000 < 5 407 COMPLETE   Completion-Cause: 004 grammar-load-failure   Completion-Reason: "no grammar session:pin was defined in this session"   Failed-URI: session:pin   Failed-URI-Cause: not-found
+5.000 < 5 200 IN-PROGRESS
+5.000 ! listen 3 answer speech=false
 5.000 * key 1234
+5.000 ! unlisten 3
+5.000 < START-OF-INPUT 5 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-3
 5.500 * key #
+5.500 < RECOGNITION-COMPLETE 5 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 1234"   Content-Type: application/json   | {"value":"pin 4","mode":"dtmf","input":"1 2 3 4","confidence":1.0,"grammar":"session:pin"}
 "#,
     );
 }
@@ -42,14 +54,14 @@ fn keys_that_match_and_can_go_on() {
 1.000 ! unlisten 1
 1.000 < START-OF-INPUT 2 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-1
 2.000 * key 2
-4.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:digits"><interpretation confidence="1.00"><instance>1 2</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
+4.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:digits"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 4.500 > RECOGNIZE 3   DTMF-Term-Char: #   | session:digits
 4.500 < 3 200 IN-PROGRESS
 4.500 ! listen 2 answer speech=false
 5.000 * key 21#
 5.000 ! unlisten 2
 5.000 < START-OF-INPUT 3 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-2
-5.000 < RECOGNITION-COMPLETE 3 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 21"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:digits"><interpretation confidence="1.00"><instance>2 1</instance><input mode="dtmf" confidence="1.00">2 1</input></interpretation></result>
+5.000 < RECOGNITION-COMPLETE 3 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 21"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:digits"><interpretation confidence="1.00"><instance>21</instance><input mode="dtmf" confidence="1.00">2 1</input></interpretation></result>
 6.000 > RECOGNIZE 4   Recognition-Timeout: 1500   DTMF-Interdigit-Timeout: 1000   | session:digits
 6.000 < 4 200 IN-PROGRESS
 6.000 ! listen 3 answer speech=false recognition=1500
@@ -58,7 +70,7 @@ fn keys_that_match_and_can_go_on() {
 6.500 < START-OF-INPUT 4 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-3
 7.000 * key 2
 7.500 * key 1
-8.000 < RECOGNITION-COMPLETE 4 COMPLETE   Completion-Cause: 008 success-maxtime   Completion-Reason: "keys 121"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:digits"><interpretation confidence="1.00"><instance>1 2 1</instance><input mode="dtmf" confidence="1.00">1 2 1</input></interpretation></result>
+8.000 < RECOGNITION-COMPLETE 4 COMPLETE   Completion-Cause: 008 success-maxtime   Completion-Reason: "keys 121"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:digits"><interpretation confidence="1.00"><instance>121</instance><input mode="dtmf" confidence="1.00">1 2 1</input></interpretation></result>
 9.000 # wait
 "#,
     );
@@ -155,7 +167,7 @@ fn the_first_input_decides() {
 1.100 * 1 started dtmf
 1.500 * 1 decided human 0.9
 2.000 * key 2
-2.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>1 2</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
+2.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 3.000 > RECOGNIZE 3   | builtin:speech/answer\nsession:keys
 3.000 < 3 200 IN-PROGRESS
 3.000 ! listen 2 answer
@@ -173,7 +185,7 @@ fn the_first_input_decides() {
 8.050 * key 1
 8.050 ! unlisten 3
 8.200 * key 2
-8.200 < RECOGNITION-COMPLETE 4 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>1 2</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
+8.200 < RECOGNITION-COMPLETE 4 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 9.000 > RECOGNIZE 5   | builtin:speech/boolean
 9.000 < 5 200 IN-PROGRESS
 9.000 ! listen 4 answer accepts=human,machine,screening,ivr
@@ -196,12 +208,12 @@ fn keys_ahead_of_their_request() {
 2.000 > RECOGNIZE 2   | session:keys
 2.000 < 2 200 IN-PROGRESS
 2.000 < START-OF-INPUT 2 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-1
-2.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>1 2</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
+2.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 3.000 > RECOGNIZE 3   | session:keys
 3.000 < 3 200 IN-PROGRESS
 3.000 < START-OF-INPUT 3 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-2
 4.000 * key 2
-4.000 < RECOGNITION-COMPLETE 3 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>1 2</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
+4.000 < RECOGNITION-COMPLETE 3 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 5.000 * key 1
 6.000 > RECOGNIZE 4   Clear-DTMF-Buffer: true   | session:keys
 6.000 < 4 200 IN-PROGRESS
@@ -232,6 +244,9 @@ fn keys_ahead_of_their_request() {
 10.400 > RECOGNIZE 12   | session:keys
 10.400 < 12 200 PENDING
 10.500 * 6 decided human 0.9
+10.500 < RECOGNITION-COMPLETE 11 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "told"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="builtin:speech/answer"><interpretation confidence="0.90"><instance>human<answer xmlns="urn:answerd:result"><label>human</label><confidence>0.90</confidence><reason>told</reason><method>rules</method><decided_at_s>10.5</decided_at_s></answer></instance><input mode="speech" confidence="0.90">human</input></interpretation></result>
+10.500 < START-OF-INPUT 12 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-7
+10.500 < RECOGNITION-COMPLETE 12 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:keys"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 "#,
     );
 }
@@ -270,7 +285,7 @@ fn hotword_mode_with_keys() {
 7.000 * key 9
 8.000 * key *9
 8.000 ! unlisten 1
-8.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys *9"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:star"><interpretation confidence="1.00"><instance>* 9</instance><input mode="dtmf" confidence="1.00">* 9</input></interpretation></result>
+8.000 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys *9"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="session:star"><interpretation confidence="1.00"><instance>*9</instance><input mode="dtmf" confidence="1.00">* 9</input></interpretation></result>
 9.000 > RECOGNIZE 3   Recognition-Mode: hotword   Recognition-Timeout: 1000   | session:star
 9.000 < 3 200 IN-PROGRESS
 9.000 ! listen 2 answer hotword=0-60000 speech=false recognition=1000
@@ -332,7 +347,7 @@ fn the_defaults_of_keys_can_be_set() {
 3.000 * key 12
 3.000 ! unlisten 2
 3.000 < START-OF-INPUT 2 IN-PROGRESS   Input-Type: dtmf   Proxy-Sync-Id: f00d-2
-3.500 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="inline"><interpretation confidence="1.00"><instance>1 2</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
+3.500 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 000 success   Completion-Reason: "keys 12"   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="inline"><interpretation confidence="1.00"><instance>12</instance><input mode="dtmf" confidence="1.00">1 2</input></interpretation></result>
 4.000 > RECOGNIZE 3   Content-Type: application/srgs+xml   | <grammar mode="dtmf" root="r"><rule id="r">1<item repeat="0-1">2</item></rule></grammar>
 4.000 < 3 200 IN-PROGRESS
 4.000 ! listen 3 answer speech=false

@@ -14,7 +14,7 @@ fn interpret() {
 0.100 < INTERPRETATION-COMPLETE 2 COMPLETE   Completion-Cause: 001 no-match   Completion-Reason: "the text matches no grammar"
 0.200 > INTERPRET 3   Interpret-Text: 12   Content-Type: application/srgs+xml   | <grammar mode="dtmf" root="r"><rule id="r">1 2</rule></grammar>
 0.200 < 3 200 IN-PROGRESS
-0.200 < INTERPRETATION-COMPLETE 3 COMPLETE   Completion-Cause: 000 success   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="inline"><interpretation><instance>1 2</instance><input>12</input></interpretation></result>
+0.200 < INTERPRETATION-COMPLETE 3 COMPLETE   Completion-Cause: 000 success   Content-Type: application/nlsml+xml   | <?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="inline"><interpretation><instance>12</instance><input>12</input></interpretation></result>
 0.300 > INTERPRET 4   Interpret-Text: human   Accept: application/json   | builtin:speech/boolean
 0.300 < 4 200 IN-PROGRESS
 0.300 < INTERPRETATION-COMPLETE 4 COMPLETE   Completion-Cause: 000 success   Content-Type: application/json   | {"value":"false","input":"human","grammar":"builtin:speech/boolean"}
@@ -140,7 +140,7 @@ fn cancel_if_queue_with_a_queue() {
 1.100 > RECOGNIZE 4   Cancel-If-Queue: false   | builtin:speech/beep
 1.100 ! unlisten 2
 1.100 < RECOGNITION-COMPLETE 2 COMPLETE   Completion-Cause: 011 cancelled   Completion-Reason: "cancelled by RECOGNIZE 4"
-1.100 < 4 200 PENDING
+1.100 < 4 200 PENDING   Active-Request-Id-List: 2
 1.100 ! listen 3 answer accepts=human,machine,screening,ivr
 2.000 > STOP 5
 2.000 ! unlisten 3
