@@ -152,7 +152,8 @@ impl Config {
         self.sip.validate().map_err(in_section("sip"))?;
         self.mrcp.validate().map_err(in_section("mrcp"))?;
         self.rtsp.validate().map_err(in_section("rtsp"))?;
-        self.tls.validate(net::needs_tls(&self.sip, &self.mrcp)).map_err(in_section("tls"))?;
+        let needs_tls = net::needs_tls(&self.sip, &self.mrcp) || self.http.speaks_tls();
+        self.tls.validate(needs_tls).map_err(in_section("tls"))?;
         self.call.validate().map_err(in_section("call"))?;
         self.fetch.validate().map_err(in_section("fetch"))?;
         self.http.validate().map_err(in_section("http"))?;

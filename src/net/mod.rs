@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,6 +38,7 @@ use crate::net::driver::Phase;
 pub use crate::net::fetch::FetchConfig;
 use crate::net::fetch::Fetcher;
 pub use crate::net::http::HttpConfig;
+use crate::net::http::Site;
 use crate::net::registry::Registry;
 use crate::net::sip::{Shell, Sockets};
 use crate::net::tls::Tls;
@@ -152,7 +154,7 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     let fetcher =
         Fetcher::new(&config.fetch).map_err(|error| io::Error::new(error.kind(), format!("fetch: {error}")))?;
     let bound = config.sip.listeners().map_err(io::Error::other)?;
-    let tls = match bound.iter().any(|listener| listener.tls) || config.mrcp.tls_port != 0 {
+    let tls = match bound.iter().any(|listener| listener.tls) || config.mrcp.tls_port != 0 || config.http.speaks_tls() {
         true => Some(Tls::load(config.tls.clone())?),
         false => None,
     };
@@ -193,27 +195,24 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
         rtsp_listeners.push(listener);
     }
 
-    let (http, waveforms) = match config.http.address() {
-        Some(wanted) => {
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("http {wanted}: {error}"));
-            let listener = tcp::listen(wanted).map_err(named)?;
-            let address = listener.local_addr()?;
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("waveforms: {error}"));
-            let (waveforms, keeping) =
-                Waveforms::open(&config.waveforms, address, config.call.advertised()).map_err(named)?;
-            (Some((listener, address, keeping)), Some(waveforms))
-        }
-        None => (None, None),
-    };
-
     let closing = CancellationToken::new();
+    let http = bind_http(&config)?;
+    let (mut waveforms, mut pages) = (None, Router::new());
+    if let Some((_, site)) = &http {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("waveforms: {error}"));
+        let (kept, keeping) = Waveforms::open(&config.waveforms, *site).map_err(named)?;
+        tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
+        pages = pages.merge(kept.router());
+        waveforms = Some(kept);
+    }
+
     let drain = CancellationToken::new();
     let (phase, phases) = watch::channel(Phase::Serving);
     let registry = Registry::default();
     let connections = mrcp::Shared::new(config.mrcp.clone(), registry.clone()).serve(controls, closing.clone());
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = MrcpPorts { plain: port(mrcp), tls: port(mrcp_tls) };
-    let outside = Outside { fetcher, waveforms: waveforms.clone() };
+    let outside = Outside { fetcher, waveforms };
     let shared = Shared { engine, outside, phase: phases, next_session: Arc::new(AtomicU64::new(1)) };
     let doors = rtsp::Door::new(&config, shared.clone()).serve(rtsp_listeners, drain.clone(), closing.clone());
     let calls = Calls::new(&config, shared, registry, ports, tls.clone());
@@ -228,11 +227,10 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
     endpoint.set_capabilities(offer_answer::capabilities(&config.offer_answer(), address));
     let shell = Shell::new(endpoint, calls, listeners, &config.sip, tls.as_ref(), &closing);
     let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
-    let http = http.map(|(listener, address, keeping)| {
-        let router = waveforms.iter().map(Waveforms::router).fold(Router::new(), Router::merge);
-        tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
-        tokio::spawn(http::serve(listener, config.http.clone(), router, closing.clone()));
-        address
+    let http = http.map(|(listener, site)| {
+        let tls = tls.clone().filter(|_| config.http.tls);
+        tokio::spawn(http::serve(listener, config.http.clone(), tls, pages, closing.clone()));
+        site.address
     });
     Ok(Running {
         sip,
@@ -252,6 +250,15 @@ pub async fn start(config: Config, engine: Arc<Engine>) -> io::Result<Running> {
         _guard: closing.clone().drop_guard(),
         closing,
     })
+}
+
+/// The HTTP listener, if there is to be one.
+fn bind_http(config: &Config) -> io::Result<Option<(TcpListener, Site)>> {
+    let Some(wanted) = config.http.address() else { return Ok(None) };
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("http {wanted}: {error}"));
+    let listener = tcp::listen(wanted).map_err(named)?;
+    let address = listener.local_addr()?;
+    Ok(Some((listener, Site { address, tls: config.http.tls, advertised: config.call.advertised() })))
 }
 
 impl Running {

@@ -10,8 +10,18 @@ use tokio::time::timeout;
 use crate::server::{Call, Control, PATIENCE, play, request, special_information, start, until_calls};
 
 async fn get(uri: &str) -> (StatusCode, Vec<u8>) {
+    get_trusting(uri, None).await
+}
+
+/// Trusts one certificate (PEM), or the system's.
+async fn get_trusting(uri: &str, certificate: Option<&str>) -> (StatusCode, Vec<u8>) {
     drop(tokio_rustls::rustls::crypto::ring::default_provider().install_default());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let builder = reqwest::Client::builder().no_proxy();
+    let builder = match certificate {
+        Some(pem) => builder.tls_certs_only([reqwest::Certificate::from_pem(pem.as_bytes()).unwrap()]),
+        None => builder,
+    };
+    let client = builder.build().unwrap();
     let response = client.get(uri).send().await.unwrap();
     (response.status(), response.bytes().await.unwrap().into())
 }
@@ -100,4 +110,33 @@ async fn without_a_listener_the_uri_is_empty() {
     assert_eq!(control.status().await, "2 200 COMPLETE");
     call.bye().await;
     until_calls(&server, 0).await;
+}
+
+#[tokio::test]
+async fn recordings_are_served_over_tls_too() {
+    let folder = std::env::temp_dir().join(format!("answerd-https-listener-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let settings = format!(
+        "HTTP_LISTEN=127.0.0.1:0 HTTP_TLS=true TLS_CERTIFICATE={} TLS_KEY={}",
+        certificate.display(),
+        key.display()
+    );
+    let server = start(&settings).await;
+    let mut call = Call::open(&server).await;
+    let mut control = Control::connect(&call).await;
+    // Who connects and says nothing holds up nobody.
+    let _silent = tokio::net::TcpStream::connect(server.http().unwrap()).await.unwrap();
+    control.recognize(&call, 1, "No-Input-Timeout: 100\r\nSave-Waveform: true\r\n").await;
+    let (uri, size, _) = waveform(&complete(&mut control).await);
+    assert!(uri.starts_with(&format!("https://{}/waveforms/", server.http().unwrap())), "{uri}");
+    let (status, file) = get_trusting(&uri, Some(&own.cert.pem())).await;
+    assert_eq!((status, file.len() as u64), (StatusCode::OK, size));
+    call.bye().await;
+    until_calls(&server, 0).await;
+    server.shutdown().await;
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -10,17 +10,25 @@ use serde::{Deserialize, Serialize};
 pub struct HttpConfig {
     /// `ADDRESS:PORT`; port 0: a free one is chosen. Empty: HTTP is not spoken, and recordings are not kept.
     pub listen: String,
+    /// Whether it is HTTPS, with the certificate of `[tls]`.
+    pub tls: bool,
     /// Connections at once; further ones are closed at once.
     pub max_connections: usize,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: String::new(), max_connections: 256 }
+        Self { listen: String::new(), tls: false, max_connections: 256 }
     }
 }
 
 impl HttpConfig {
+    /// Whether a certificate is needed.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.tls && !self.listen.is_empty()
+    }
+
     pub(in crate::net) fn address(&self) -> Option<SocketAddr> {
         self.listen.parse().ok()
     }

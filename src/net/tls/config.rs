@@ -58,7 +58,10 @@ impl TlsConfig {
         let given = |path: &Path| !path.as_os_str().is_empty();
         for (key, path) in [("certificate", &self.certificate), ("key", &self.key)] {
             if needed && !given(path) {
-                return Err((key, "a listener speaks TLS (sip.listen or mrcp.tls_port): it needs one".to_owned()));
+                return Err((
+                    key,
+                    "a listener speaks TLS (sip.listen, mrcp.tls_port or http.tls): it needs one".to_owned(),
+                ));
             }
         }
         if given(&self.certificate) != given(&self.key) {

@@ -25,6 +25,7 @@ use crate::wire::sdp::Fingerprint;
 pub(super) enum Spoken {
     Sip,
     Mrcp,
+    Http,
 }
 
 /// How a peer's connection is protected.
@@ -143,7 +144,7 @@ impl Tls {
         };
         let identity = self.current();
         let config = match spoken {
-            Spoken::Sip => &identity.sip,
+            Spoken::Sip | Spoken::Http => &identity.sip,
             Spoken::Mrcp => &identity.mrcp,
         };
         let limit = Duration::from_millis(self.0.config.handshake_timeout_ms);

@@ -6,7 +6,7 @@ mod format;
 mod shelf;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
 use crate::audio::SAMPLE_RATE;
+use crate::net::http::Site;
 pub use crate::net::waveforms::config::WaveformsConfig;
 use crate::net::waveforms::format::Format;
 use crate::net::waveforms::shelf::{Name, Place, Shelf};
@@ -37,10 +38,7 @@ pub(super) struct Waveforms(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: WaveformsConfig,
-    /// Where HTTP is spoken.
-    http: SocketAddr,
-    /// The address that all clients are told, if it is one.
-    advertised: Option<IpAddr>,
+    site: Site,
     shelf: Mutex<Shelf>,
     /// To the task that writes and removes files, if there is a directory.
     files: Option<mpsc::UnboundedSender<File>>,
@@ -54,15 +52,14 @@ enum File {
 }
 
 impl Waveforms {
-    /// Recordings to be served at `http`, and the task that keeps them, which never ends. What an earlier run left in the
+    /// Recordings to be served at `site`, and the task that keeps them, which never ends. What an earlier run left in the
     /// directory is removed.
     ///
     /// # Errors
     /// A directory that can't be used, named.
     pub(super) fn open(
         config: &WaveformsConfig,
-        http: SocketAddr,
-        advertised: Option<IpAddr>,
+        site: Site,
     ) -> io::Result<(Self, impl Future<Output = ()> + Send + 'static)> {
         let directory = (!config.directory.as_os_str().is_empty()).then(|| config.directory.clone());
         if let Some(directory) = &directory {
@@ -73,20 +70,16 @@ impl Waveforms {
         let shelf = Mutex::new(Shelf::new(Duration::from_secs(config.lifetime_s), config.max_bytes));
         let (files, work) = mpsc::unbounded_channel();
         let files = directory.is_some().then_some(files);
-        let waveforms = Self(Arc::new(Inner { config: config.clone(), http, advertised, shelf, files }));
+        let waveforms = Self(Arc::new(Inner { config: config.clone(), site, shelf, files }));
         let keeping = keep(waveforms.clone(), work, directory);
         Ok((waveforms, keeping))
     }
 
     /// The recordings of a call whose client reaches the server at `address`.
     pub(super) fn call(&self, address: IpAddr) -> CallWaveforms {
-        let Inner { config, http, advertised, .. } = &*self.0;
+        let Inner { config, site, .. } = &*self.0;
         let base = match config.base_url.trim_end_matches('/') {
-            "" => {
-                let bound = (!http.ip().is_unspecified()).then(|| http.ip());
-                let ip = advertised.or(bound).unwrap_or(address);
-                format!("http://{}", SocketAddr::new(ip, http.port()))
-            }
+            "" => site.base(address),
             base => base.to_owned(),
         };
         CallWaveforms { waveforms: Some(self.clone()), base, names: Vec::new() }

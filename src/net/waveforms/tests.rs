@@ -1,20 +1,26 @@
 //! Recordings over HTTP.
 
+use std::net::SocketAddr;
+
 use axum::http::{HeaderMap, Method};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::audio::wav::{self, Channels};
-use crate::net::http::{self, HttpConfig};
+use crate::net::http::{self, HttpConfig, Site};
+
+const fn site(address: SocketAddr, advertised: Option<IpAddr>) -> Site {
+    Site { address, tls: false, advertised }
+}
 
 /// A listener with recordings; it and the task that keeps them end with the token.
 async fn start(config: WaveformsConfig) -> (Waveforms, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (waveforms, keeping) = Waveforms::open(&config, listener.local_addr().unwrap(), None).unwrap();
+    let (waveforms, keeping) = Waveforms::open(&config, site(listener.local_addr().unwrap(), None)).unwrap();
     let closing = CancellationToken::new();
     tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
-    tokio::spawn(http::serve(listener, HttpConfig::default(), waveforms.router(), closing.clone()));
+    tokio::spawn(http::serve(listener, HttpConfig::default(), None, waveforms.router(), closing.clone()));
     (waveforms, closing)
 }
 
@@ -81,7 +87,7 @@ fn uris_say_what_clients_reach() {
     let open = |base_url: &str, http: &str, advertised: Option<&str>| {
         let advertised = advertised.map(|address| address.parse().unwrap());
         let config = WaveformsConfig { base_url: base_url.to_owned(), ..WaveformsConfig::default() };
-        let (waveforms, _keeping) = Waveforms::open(&config, http.parse().unwrap(), advertised).unwrap();
+        let (waveforms, _keeping) = Waveforms::open(&config, site(http.parse().unwrap(), advertised)).unwrap();
         let uri = waveforms.call("2001:db8::1".parse().unwrap()).keep(None, &[0]).uri;
         uri.split_once("/waveforms/").unwrap().0.to_owned()
     };
@@ -94,7 +100,7 @@ fn uris_say_what_clients_reach() {
 #[test]
 fn what_is_too_long_or_has_nowhere_to_go_has_no_uri() {
     let config = WaveformsConfig { max_recording_bytes: 1_000, ..WaveformsConfig::default() };
-    let (waveforms, _keeping) = Waveforms::open(&config, "127.0.0.1:80".parse().unwrap(), None).unwrap();
+    let (waveforms, _keeping) = Waveforms::open(&config, site("127.0.0.1:80".parse().unwrap(), None)).unwrap();
     let mut call = waveforms.call("127.0.0.1".parse().unwrap());
     assert_eq!(call.keep(None, &[0; 479]), Waveform { uri: String::new(), bytes: 0, ms: 59 });
     assert_eq!(call.keep(None, &[0; 478]).bytes, 1_000);
