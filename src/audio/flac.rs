@@ -193,7 +193,7 @@ mod tests {
                 *place = byte;
             }
             bytes.truncate(bytes.len().saturating_sub(cut));
-            let _ = read(&bytes, if pick { Channels::Pick(0) } else { Channels::Mix });
+            drop(read(&bytes, if pick { Channels::Pick(0) } else { Channels::Mix }));
         }
     }
 }

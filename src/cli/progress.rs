@@ -33,7 +33,7 @@ impl Progress {
             *drawn = Instant::now();
             let line = bar(done, self.total, self.began.elapsed());
             // A terminal that has gone is no reason to end the work.
-            let _ = write!(std::io::stderr().lock(), "\r{line}\x1b[K");
+            drop(write!(std::io::stderr().lock(), "\r{line}\x1b[K"));
         }
     }
 }
@@ -41,7 +41,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.drawn.is_some() {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+            drop(write!(std::io::stderr().lock(), "\r\x1b[K"));
         }
     }
 }

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn silence_gets_the_noise_of_a_usual_call() {
         let mut silent = vec![0i16; 8_000];
-        let _ = Stress { noise_db: Some(20.0), ..Stress::default() }.apply("a.wav", &mut silent);
+        drop(Stress { noise_db: Some(20.0), ..Stress::default() }.apply("a.wav", &mut silent));
         let found = 10.0 * (power(silent.iter().map(|sample| f64::from(*sample) / FULL_SCALE))).log10();
         assert!((found + 46.0).abs() < 0.5, "{found} dB");
         assert!(Stress { noise_db: Some(20.0), ..Stress::default() }.apply("a.wav", &mut []).is_empty());
@@ -189,10 +189,10 @@ mod tests {
         for codec in [Codec::Ulaw, Codec::Alaw] {
             let stress = Stress { codec: Some(codec), ..Stress::default() };
             let mut once = recording();
-            let _ = stress.apply("a", &mut once);
+            drop(stress.apply("a", &mut once));
             assert_ne!(once, recording());
             let mut twice = once.clone();
-            let _ = stress.apply("a", &mut twice);
+            drop(stress.apply("a", &mut twice));
             assert_eq!(once, twice);
         }
     }

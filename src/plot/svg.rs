@@ -106,11 +106,11 @@ fn close(svg: &mut String, name: &str, hint: Option<&str>) -> std::fmt::Result {
 
 fn paint(what: &str, color: Color) -> String {
     let [red, green, blue] = color.rgb;
-    let mut text = format!("{what}=\"#{red:02x}{green:02x}{blue:02x}\"");
-    if color.alpha < 255 {
-        let _ = write!(text, " {what}-opacity=\"{}\"", Number(f64::from(color.alpha) / 255.0));
+    let opaque = format!("{what}=\"#{red:02x}{green:02x}{blue:02x}\"");
+    match color.alpha {
+        255 => opaque,
+        alpha => format!("{opaque} {what}-opacity=\"{}\"", Number(f64::from(alpha) / 255.0)),
     }
-    text
 }
 
 fn list(points: &[(f64, f64)]) -> String {
