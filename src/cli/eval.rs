@@ -1,5 +1,6 @@
 //! `answerd eval`: Measure detection on recordings of which is known who answered.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -109,13 +110,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         stress: arguments.stress_in_words(),
     };
     let report = Report::new(settings, &calls, failed);
+    let told = if arguments.json { serde_json::to_string_pretty(&report)? + "\n" } else { eval::text(&report) };
+    std::io::stdout().lock().write_all(told.as_bytes()).context("cannot write the report")?;
+    // After the report, so that this is there even if the page can't be written.
     if let Some(file) = &arguments.html {
         std::fs::write(file, eval::page(&report)).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", eval::text(&report));
     }
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
