@@ -26,6 +26,9 @@ impl Channel {
         if self.is_recognizing() {
             return refuse(StatusCode::METHOD_NOT_VALID, "a recognition is in progress");
         }
+        if self.draining {
+            return refuse(StatusCode::FAILED, "the server is shutting down");
+        }
         let params = Params::of_request(&request.headers, On::DEFINE_GRAMMAR, &self.config)
             .map_err(|refusal| refusal_with(refusal, request, failed))?;
         self.note(&params);

@@ -291,7 +291,7 @@ pub(super) fn message(bytes: &[u8]) -> String {
         text.push_str(&format!("   {name}: {}", field.value));
     }
     if !message.body().is_empty() {
-        text.push_str(&format!("   | {}", String::from_utf8_lossy(message.body())));
+        text.push_str(&format!("   | {}", String::from_utf8_lossy(message.body()).replace("\r\n", "\\n")));
     }
     text
 }

@@ -224,7 +224,7 @@ fn the_server_goes_down_while_one_is_held() {
 0.200 < 1 407 COMPLETE   Completion-Cause: 006 recognizer-error   Completion-Reason: "the server is shutting down"
 0.200 < 2 200 COMPLETE
 0.300 > DEFINE-GRAMMAR 3   Content-ID: a   | builtin:speech/answer
-0.300 < 3 200 COMPLETE   Completion-Cause: 000 success
+0.300 < 3 407 COMPLETE   Completion-Cause: 016 grammar-definition-failure   Completion-Reason: "the server is shutting down"
 0.400 > INTERPRET 4   Interpret-Text: human   | builtin:speech/answer
 0.400 < 4 407 COMPLETE   Completion-Cause: 006 recognizer-error   Completion-Reason: "the server is shutting down"
 "#,

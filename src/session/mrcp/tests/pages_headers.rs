@@ -107,8 +107,7 @@ fn a_context_block_carries_the_parameters() {
 0.000 > SET-PARAMS 1   No-Input-Timeout: 7000   Vendor-Specific-Parameters: a=b
 0.000 < 1 200 COMPLETE
 0.000 > GET-PARAMS 2   Recognizer-Context-Block:
-0.000 < 2 200 COMPLETE   Recognizer-Context-Block: <parameters-1@context.answerd>   Content-ID: <parameters-1@context.answerd>   Content-Type: application/octets   | No-Input-Timeout: 7000
-Vendor-Specific-Parameters: a=b
+0.000 < 2 200 COMPLETE   Recognizer-Context-Block: <parameters-1@context.answerd>   Content-ID: <parameters-1@context.answerd>   Content-Type: application/octets   | No-Input-Timeout: 7000\nVendor-Specific-Parameters: a=b\n
 0.000 > SET-PARAMS 3   Recognizer-Context-Block: <parameters-1@context.answerd>   Content-ID: <parameters-1@context.answerd>   Content-Type: application/octets   | No-Input-Timeout: 9000\nVendor-Specific-Parameters: a=c\n
 0.000 < 3 200 COMPLETE
 0.000 > GET-PARAMS 4   No-Input-Timeout:   Vendor-Specific-Parameters: a
