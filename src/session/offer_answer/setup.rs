@@ -77,7 +77,7 @@ const DISCARD: u16 = 9;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::offer_answer::{Agreed, Section, Sound, negotiate};
+    use crate::session::offer_answer::{Agreed, Section, Sound, SrtpPolicy, negotiate};
     use crate::wire::sdp::parse;
 
     const CLIENT: (&str, Option<u16>) = ("198.51.100.7", Some(46_456));
@@ -149,7 +149,9 @@ mod tests {
         let answer = answer_to_setup(answer, Some(&given));
         let media: Vec<_> = answer.media.iter().map(|media| (media.port, media.mid().map(str::to_owned))).collect();
         assert_eq!(media, [(0, None), (40_000, Some("x".to_owned()))]);
-        assert_eq!(audio_capabilities(&Config::default(), "192.0.2.1".parse().unwrap()).media.len(), 1);
+        let plain = Config { srtp: SrtpPolicy::Off, ..Config::default() };
+        let described = audio_capabilities(&plain, "192.0.2.1".parse().unwrap());
+        assert_eq!(described.media.iter().map(|media| &media.kind).collect::<Vec<_>>(), [&MediaKind::Audio]);
     }
 
     fn answered(offer: &SessionDescription) -> Agreed {
