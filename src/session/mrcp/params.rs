@@ -3,6 +3,7 @@
 //! Values are kept as the client wrote them, checked, so that GET-PARAMS returns them as they were.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::grammar::Format;
 use crate::session::mrcp::Config;
@@ -134,10 +135,11 @@ impl Params {
             wrong.unsupported_value.push(field.clone());
         }
         // Section 6.2: only a list may be told in several headers, and those are one already.
-        if self.values.contains_key(&name) {
-            wrong.illegal.push(field.clone());
-        } else {
-            self.values.insert(name, value.to_owned());
+        match self.values.entry(name) {
+            Entry::Occupied(_) => wrong.illegal.push(field.clone()),
+            Entry::Vacant(place) => {
+                place.insert(value.to_owned());
+            }
         }
     }
 
