@@ -228,7 +228,7 @@ fn is_language(text: &str) -> bool {
     let subtags: Vec<&str> = text.split('-').collect();
     let alphanumeric =
         |subtag: &&str| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !subtags.iter().all(|subtag| alphanumeric(subtag)) {
+    if !subtags.iter().all(alphanumeric) {
         return false;
     }
     let alphabetic = |subtag: &str| subtag.bytes().all(|byte| byte.is_ascii_alphabetic());

@@ -182,12 +182,12 @@ enum StartLine {
 /// # Errors
 /// [`Malformed`]
 pub fn parse(bytes: &[u8]) -> Result<Message, Malformed> {
-    let malformed = |position, production| {
+    let malformed = |position, production: &'static str| {
         let request_id = match start_line(bytes) {
             Ok((_, StartLine::Request(_, id))) => Some(id),
             _ => None,
         };
-        let production = if production == "" { "generic-message" } else { production };
+        let production = if production.is_empty() { "generic-message" } else { production };
         Malformed { position, production, request_id }
     };
     let (rest, (start, fields)) = match section(bytes) {
