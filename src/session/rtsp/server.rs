@@ -396,6 +396,9 @@ impl Server {
         }
         let id = session.begin(message.id, cseq);
         let request = v1::request_into_v2(message, channel, id, session.requests());
+        if request.method == mrcp::Method::Stop {
+            session.begin_stop(id);
+        }
         self.outputs.push_back(Output::Request { session: number, request });
     }
 

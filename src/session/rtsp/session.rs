@@ -1,6 +1,6 @@
 //! One RTSP session, RFC 2326 section 3.4: a recognizer, and the numbers of its requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::wire::mrcp::v1::{self, Ids};
@@ -32,6 +32,8 @@ pub(super) struct Session {
 pub(super) struct Requests {
     last: u32,
     live: BTreeMap<RequestId, v1::RequestId>,
+    /// Those of them that are STOP.
+    stops: BTreeSet<RequestId>,
 }
 
 impl Session {
@@ -73,6 +75,11 @@ impl Session {
         number
     }
 
+    /// Notes that a request is a STOP: the requests that its response names are over.
+    pub(super) fn begin_stop(&mut self, number: RequestId) {
+        self.requests.stops.insert(number);
+    }
+
     pub(super) const fn requests(&self) -> &Requests {
         &self.requests
     }
@@ -87,7 +94,10 @@ impl Session {
         if state == RequestState::Complete {
             self.requests.live.remove(&message.id());
         }
-        // Requests that a STOP has ended get no event.
+        // Requests that a STOP has ended get no event. Other responses name those that go on.
+        if !self.requests.stops.remove(&message.id()) {
+            return;
+        }
         let stopped = message.headers().get(HeaderName::ActiveRequestIdList).map(request_ids);
         for id in stopped.and_then(Result::ok).into_iter().flatten() {
             self.requests.live.remove(&id);

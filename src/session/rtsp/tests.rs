@@ -190,6 +190,16 @@ fn a_recognition() {
 }
 
 #[test]
+fn a_request_that_is_touched_goes_on() {
+    let mut scene = Scene::set_up();
+    check(scene.announce("RECOGNIZE 9 MRCP/1.0"), "! request 1 RECOGNIZE 1");
+    scene.respond(1, 200, RequestState::InProgress, &[]);
+    check(scene.announce("RECOGNITION-START-TIMERS 10 MRCP/1.0"), "! request 1 START-INPUT-TIMERS 2");
+    scene.respond(2, 200, RequestState::Complete, &[(HeaderName::ActiveRequestIdList, "1")]);
+    check(scene.announce("STOP 11 MRCP/1.0\nActive-Request-Id-List: 9"), "! request 1 STOP 3 Active-Request-Id-List=1");
+}
+
+#[test]
 fn a_stop_by_the_clients_numbers() {
     let mut scene = Scene::set_up();
     check(scene.announce("RECOGNIZE 9 MRCP/1.0"), "! request 1 RECOGNIZE 1");
