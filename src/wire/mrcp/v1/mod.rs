@@ -1,7 +1,7 @@
 //! MRCPv1 messages, RFC 4463, and what they are in MRCPv2.
 //!
 //! The recognizer knows MRCPv2 alone: requests become those of [`crate::wire::mrcp`], and its responses and events are
-//! written as MRCPv1 has them. [`names`] is the table of all that has another name or scale; what is not in it is the
+//! written as MRCPv1 has them. `names` is the table of all that has another name or scale; what is not in it is the
 //! same in both versions.
 
 mod message;
