@@ -14,12 +14,11 @@ use crate::engine::{ListenerId, Permit, Stream, StreamEvent};
 use crate::media;
 use crate::net::connection::Connection;
 use crate::net::fetch::{Fetched, Fetcher, Fetches};
+use crate::net::open::OpenRequests;
 use crate::net::registry::Registered;
 use crate::net::waveforms::CallWaveforms;
 use crate::session::{ConnectionId, Output, Session};
-use crate::wire::mrcp::{
-    ChannelIdentifier, CompletionCause, Event, EventName, HeaderName, Message, Method, Request, RequestId, RequestState,
-};
+use crate::wire::mrcp::{ChannelIdentifier, HeaderName, Message, Request, RequestState};
 
 /// What a call is told from other tasks.
 #[derive(Debug)]
@@ -102,10 +101,8 @@ struct Driver {
     /// Held as long as the call is.
     _permit: Arc<Permit>,
     connections: HashMap<ConnectionId, Connection>,
-    /// The last RECOGNIZE of each channel and where it came from.
-    asked: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
-    /// The same of those that are listening: what a panic leaves to be answered.
-    listening: HashMap<ChannelIdentifier, (ConnectionId, RequestId)>,
+    /// What the client waits for.
+    open: OpenRequests,
     fetches: Fetches,
     waveforms: CallWaveforms,
     /// The listenings that are recorded, and in which form.
@@ -175,8 +172,7 @@ impl Driver {
             connection_timeout: parts.connection_timeout,
             _permit: parts.permit,
             connections: HashMap::new(),
-            asked: HashMap::new(),
-            listening: HashMap::new(),
+            open: OpenRequests::default(),
             fetches: Fetches::new(parts.fetcher),
             waveforms: parts.waveforms,
             recordings: HashMap::new(),
@@ -216,10 +212,8 @@ impl Driver {
     fn step(&mut self, now: Instant, wake: Wake) -> Option<Stopped> {
         match wake {
             Wake::Input(Input::Request(connection, request)) => {
-                if request.method == Method::Recognize {
-                    self.asked.insert(request.channel.clone(), (connection.id, request.id));
-                }
                 let id = connection.id;
+                self.open.asked(id, &request);
                 self.connections.entry(id).or_insert(connection);
                 self.unconnected_since = None;
                 self.session.handle_request(now, id, request);
@@ -233,6 +227,7 @@ impl Driver {
                 if self.connections.is_empty() {
                     self.unconnected_since.get_or_insert(now);
                 }
+                self.open.disconnected(id);
                 self.session.handle_disconnect(now, id);
             }
             Wake::Input(Input::Change(change)) => self.change(*change),
@@ -273,9 +268,6 @@ impl Driver {
                         if listen.record {
                             self.recordings.insert(channel.clone(), (generation, media_type));
                         }
-                        if let Some(&asked) = self.asked.get(&channel) {
-                            self.listening.insert(channel.clone(), asked);
-                        }
                         let begin = |stream: &Stream, listener| match waveform {
                             Some(samples) => stream.listen_to(listener, generation, listen, samples),
                             None => stream.listen(listener, generation, listen),
@@ -292,12 +284,13 @@ impl Driver {
                     Output::Fetch { channel, fetch, wanted } => self.fetches.begin(channel, fetch, wanted),
                     Output::CancelFetch { fetch } => self.fetches.cancel(fetch),
                     Output::Unlisten { channel, generation } => {
-                        self.listening.remove(&channel);
                         self.with_listener(&channel, |stream, listener| stream.unlisten(listener, generation));
                     }
                 }
             }
             for (connection, message) in messages {
+                self.open.told(&message);
+                log_completion(&message);
                 match self.connections.get(&connection) {
                     Some(connection) => {
                         connection.send(&message);
@@ -335,6 +328,7 @@ impl Driver {
         for identifier in &change.removed_channels {
             self.registered.retain(|registered| registered.channel() != identifier);
             self.channels.retain(|channel| channel.identifier != *identifier);
+            self.open.removed(identifier);
             self.session.remove_channel(identifier);
         }
         self.registered.extend(change.registered);
@@ -362,7 +356,6 @@ impl Driver {
                 let known = self.channels.iter().find(|channel| channel.listens == Some((stream, listener)));
                 let Some(channel) = known.map(|channel| channel.identifier.clone()) else { return };
                 if let Heard::Concluded(outcome) = &event {
-                    self.listening.remove(&channel);
                     summarize(&channel, self.session.call_uuid(), outcome, &received);
                 }
                 self.session.handle_detect(now, &channel, generation, event);
@@ -392,17 +385,32 @@ impl Driver {
 
     /// The session can't be trusted any more; a client that waits for a result waits for ever if it isn't told.
     fn complete_after_panic(&mut self) {
-        for (channel, (connection, id)) in self.listening.drain() {
+        for (connection, message) in self.open.fail() {
             if let Some(connection) = self.connections.get(&connection) {
-                let event = Event::new(channel, EventName::RecognitionComplete, id, RequestState::Complete)
-                    .with(HeaderName::CompletionCause, CompletionCause::RECOGNIZER_ERROR.to_string());
-                connection.send(&Message::Event(event));
+                connection.send(&message);
             }
         }
     }
 }
 
-/// The one line that a recognition leaves in the log.
+/// What a request came to, in the log: by sound, keys or text, or not at all.
+fn log_completion(message: &Message) {
+    if let Message::Event(event) = message
+        && event.state == RequestState::Complete
+    {
+        let header = |name| event.headers.get(name).unwrap_or_default();
+        tracing::info!(
+            channel = %event.channel,
+            id = %event.id,
+            cause = header(HeaderName::CompletionCause),
+            reason = header(HeaderName::CompletionReason),
+            "{}",
+            event.name
+        );
+    }
+}
+
+/// What was heard in a recognition that sound has concluded, in one line of the log.
 fn summarize(channel: &ChannelIdentifier, call_uuid: Option<&str>, outcome: &Outcome, received: &media::Stats) {
     tracing::info!(
         %channel,
@@ -441,7 +449,7 @@ mod tests {
     use crate::net::fetch::FetchConfig;
     use crate::net::outbox::Outbox;
     use crate::session;
-    use crate::wire::mrcp::Parser;
+    use crate::wire::mrcp::{EventName, Method, Parser, RequestId};
 
     async fn read(client: &mut TcpStream, parser: &mut Parser) -> Message {
         loop {

@@ -9,6 +9,7 @@ mod fetch;
 mod http;
 mod local;
 mod mrcp;
+mod open;
 mod outbox;
 mod registry;
 mod rtsp;
