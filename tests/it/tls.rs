@@ -68,11 +68,12 @@ impl Authority {
     /// SIP over TLS, and MRCP over TLS alone unless `adjust` says otherwise.
     async fn server(&self, adjust: impl Fn(&mut Config)) -> Running {
         let loopback = "127.0.0.1".parse().unwrap();
-        loop {
+        for _ in 0..20 {
             // Port 0 means no TLS, so a port that was free a moment ago is asked for.
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut config = Config::default();
             config.sip.listen = vec!["tls:127.0.0.1:0".to_owned()];
+            config.rtsp.listen.clear();
             config.mrcp.address = loopback;
             config.mrcp.port = 0;
             config.mrcp.tls_port = free;
@@ -91,6 +92,7 @@ impl Authority {
                 Err(error) => panic!("{error}"),
             }
         }
+        panic!("no port stays free");
     }
 }
 

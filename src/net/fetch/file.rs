@@ -80,13 +80,13 @@ mod tests {
         fn new() -> Self {
             let name = format!("answerd-files-{}-{:x}", std::process::id(), getrandom::u64().unwrap());
             let path = std::env::temp_dir().join(name);
-            std::fs::create_dir_all(path.join("root/below")).unwrap();
-            std::fs::write(path.join("root/a.grxml"), "inside").unwrap();
-            std::fs::write(path.join("root/below/b c"), "inside").unwrap();
+            std::fs::create_dir_all(path.join("open/below")).unwrap();
+            std::fs::write(path.join("open/a.grxml"), "inside").unwrap();
+            std::fs::write(path.join("open/below/b c"), "inside").unwrap();
             std::fs::write(path.join("secret"), "outside").unwrap();
-            symlink(path.join("secret"), path.join("root/link")).unwrap();
-            symlink(path.join("root/a.grxml"), path.join("root/good")).unwrap();
-            symlink(&path, path.join("root/up")).unwrap();
+            symlink(path.join("secret"), path.join("open/link")).unwrap();
+            symlink(path.join("open/a.grxml"), path.join("open/good")).unwrap();
+            symlink(&path, path.join("open/up")).unwrap();
             Self(path)
         }
     }
@@ -100,27 +100,27 @@ mod tests {
     #[tokio::test]
     async fn only_files_below_a_root_are_read() {
         let scratch = Scratch::new();
-        let roots = Roots::new(&[scratch.0.join("root")]).unwrap();
+        let roots = Roots::new(&[scratch.0.join("open")]).unwrap();
         let base = scratch.0.to_str().unwrap();
         let read = async |path: &str, limit| {
             let url = Url::parse(&format!("file://{path}")).unwrap();
             roots.read(&url, limit).await.map_err(|error| error.cause)
         };
-        let page = read(&format!("{base}/root/a.grxml"), 6).await.unwrap();
+        let page = read(&format!("{base}/open/a.grxml"), 6).await.unwrap();
         assert_eq!((page.bytes.as_slice(), page.media_type.as_deref()), (&b"inside"[..], Some("application/srgs+xml")));
-        for good in ["root/below/b%20c", "root/good", "root/below/../a.grxml", "root/up/root/a.grxml"] {
+        for good in ["open/below/b%20c", "open/good", "open/below/../a.grxml", "open/up/open/a.grxml"] {
             assert_eq!(read(&format!("{base}/{good}"), 6).await.unwrap().bytes, b"inside", "{good}");
             assert_eq!(read(&format!("localhost{base}/{good}"), 6).await.unwrap().bytes, b"inside", "{good}");
         }
         let outside =
-            ["secret", "root/link", "root/up/secret", "root/../secret", "root/%2e%2e/secret", "root/no", "root"];
+            ["secret", "open/link", "open/up/secret", "open/../secret", "open/%2e%2e/secret", "open/no", "open"];
         for path in outside {
             assert_eq!(read(&format!("{base}/{path}"), 99).await.unwrap_err(), "not-allowed", "{path}");
         }
         assert_eq!(read("/etc/passwd", 9_999).await.unwrap_err(), "not-allowed");
-        assert_eq!(read(&format!("host{base}/root/a.grxml"), 6).await.unwrap_err(), "not-allowed");
-        assert_eq!(read(&format!("{base}/root/a.grxml%00"), 6).await.unwrap_err(), "not-allowed");
-        assert_eq!(read(&format!("{base}/root/a.grxml"), 5).await.unwrap_err(), "too-large");
+        assert_eq!(read(&format!("host{base}/open/a.grxml"), 6).await.unwrap_err(), "not-allowed");
+        assert_eq!(read(&format!("{base}/open/a.grxml%00"), 6).await.unwrap_err(), "not-allowed");
+        assert_eq!(read(&format!("{base}/open/a.grxml"), 5).await.unwrap_err(), "too-large");
         assert!(Roots::new(&[scratch.0.join("none")]).is_err());
         assert!(Roots::new(&[scratch.0.join("secret")]).is_err());
     }
