@@ -403,7 +403,8 @@ fn log_completion(message: &Message) {
             channel = %event.channel,
             id = %event.id,
             cause = header(HeaderName::CompletionCause),
-            reason = header(HeaderName::CompletionReason),
+            // On the wire it is a quoted string.
+            reason = header(HeaderName::CompletionReason).trim_matches('"'),
             "{}",
             event.name
         );
