@@ -2,8 +2,8 @@
 //!
 //! The file begins with the line `answerd-features 1 F 100\n`: format, numbers per step, milliseconds per step. Then
 //! for each path of the list, in its order: the number of steps as u32, little-endian, and steps x F numbers as f32,
-//! little-endian. `detect::features` tells what the numbers mean. A list has one path to a WAV file (8 kHz, mono,
-//! 16 bit) per line, and optionally, after a tab, the holes in it as `from+samples,from+samples...`, in samples: sound
+//! little-endian. `detect::features` tells what the numbers mean. A list has one path to a WAV or FLAC file of
+//! 8 kHz per line, and optionally, after a tab, the holes in it as `from+samples,from+samples...`, in samples: sound
 //! that is taken not to have arrived.
 //!
 //! With `--tones` it writes, for training the beep classifier, one line of CSV per tone that may be a beep: the number of
@@ -11,18 +11,19 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::audio::{Frame, SAMPLE_RATE, frames};
+use crate::audio::wav::Channels;
+use crate::audio::{Frame, SAMPLE_RATE, frames, recording};
 use crate::cli::cores::on_all_cores;
 use crate::detect::{Candidate, FEATURES, Features, Plans, candidates_of, features_of};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A file with one WAV path per line, and after a tab the holes: from+samples,... in samples.
+    /// A file with the path of a recording per line, and after a tab the holes: from+samples,... in samples.
     list: PathBuf,
     /// Where the features go.
     #[arg(long)]
@@ -88,13 +89,10 @@ type Sound = (Vec<i16>, Vec<(usize, usize)>);
 
 fn read(line: &str) -> anyhow::Result<Sound> {
     let (path, holes) = line.split_once('\t').unwrap_or((line, ""));
-    let mut wav = hound::WavReader::open(Path::new(path))?;
-    let spec = wav.spec();
-    anyhow::ensure!(
-        spec.sample_rate == SAMPLE_RATE && spec.channels == 1 && spec.bits_per_sample == 16,
-        "not 8 kHz, mono, 16 bit"
-    );
-    let sound = wav.samples::<i16>().collect::<Result<Vec<_>, _>>()?;
+    let recording = recording::read(&std::fs::read(path)?, Channels::Mix)?;
+    // Resampled sound has other features than the channel that training simulates.
+    anyhow::ensure!(recording.rate == SAMPLE_RATE, "{} Hz, not {SAMPLE_RATE}", recording.rate);
+    let sound = recording.samples;
     let mut list = Vec::new();
     let mut at = 0;
     for hole in holes.split(',').filter(|hole| !hole.trim().is_empty()) {
