@@ -1,0 +1,164 @@
+//! Which tones are the beep to speak after, and when that is certain.
+
+use crate::detect::beep::Candidate;
+use crate::detect::evidence::Evidence;
+use crate::detect::policy::{AUTOMATED, Policy, SAID_MS};
+use crate::detect::view::View;
+use crate::detect::{Beep, Goal, Label, Method, Outcome};
+
+/// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
+const BEEP_SURE: (f32, f32) = (0.50, 0.80);
+/// Beeps may be this much fainter than what counts as input, in dB: they are told by their shape.
+const BEEP_BELOW_DB: f32 = 12.0;
+/// Beeps fainter than the speech by more than this are somebody's background, in dB.
+const BEEP_BELOW_SPEECH_DB: f32 = 23.0;
+/// A beep's length is measured to within this, in ms.
+const EDGES_MS: u64 = 8;
+/// Beeps up to this length may be pips of one beep: they wait for another one.
+const PIP_MS: u64 = 180;
+const PIP_WAIT_MS: u64 = 95;
+/// A pip that has begun by then is waited for until this long after the last one's end.
+const PIP_END_MS: u64 = 400;
+/// A tone's end is noticed within this, in ms.
+const BEEP_NOTICE_MS: u64 = 100;
+/// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
+const PIP_GAP_MS: u64 = 90;
+const PIP_HZ: f32 = 15.0;
+/// Without any speech before, tones in this band may be ringback or busy: they are a beep only if no cadence has come of
+/// them after so many ms.
+const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
+const PROGRESS_WAIT_MS: u64 = 1_050;
+/// Tones as long as a ring wait for a ring's silence.
+const RING_MS: u64 = 700;
+const RING_WAIT_MS: u64 = 2_250;
+/// The like for the first tone of SIT, with the tones that follow it, and for a fax's answer tone, which changes its phase.
+const SIT_HZ: std::ops::Range<f32> = 880.0..1_020.0;
+const SIT_NEXT_HZ: [std::ops::Range<f32>; 2] = [1_320.0..1_480.0, 1_700.0..1_880.0];
+const SIT_WAIT_MS: u64 = 200;
+const FAX_HZ: std::ops::Range<f32> = 2_075.0..2_250.0;
+const FAX_WAIT_MS: u64 = 1_000;
+/// The same tone again differs by less, in hertz.
+const PROGRESS_NEAR_HZ: f32 = 40.0;
+/// A beep with nothing said before it is at least this long, in ms, and this sure.
+const BARE_BEEP_MS: u64 = 200;
+const BARE_BEEP_SURE: f32 = 0.85;
+const BEEP_AFTER_GREETING: f32 = 0.97;
+const BEEP_ALONE: f32 = 0.8;
+
+impl Policy {
+    pub(super) fn by_beep(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
+        for candidate in &evidence.beeps {
+            if candidate.repeats > 0 {
+                self.held = None;
+            }
+            if !self.is_beep(candidate, view, gate) {
+                continue;
+            }
+            let beep = candidate.beep;
+            let wait = if view.said(beep.level_db) { None } else { doubt_ms(&beep, evidence.progress_suspected) };
+            if let Some(wait) = wait {
+                self.held = Some((beep, candidate.score, wait));
+                continue;
+            }
+            self.pip = Some(match self.pip.take() {
+                Some((first, score)) if is_next_pip(&first, &beep) => {
+                    (Beep { on: first.on, ..beep }, score.max(candidate.score))
+                }
+                _ => (beep, candidate.score),
+            });
+        }
+        self.release_held(evidence, view);
+        let (beep, score) = self.pip?;
+        let since = view.now.ms_since(beep.off);
+        let next = since < PIP_END_MS && evidence.sounding.iter().any(|hz| (hz - beep.hz).abs() < PIP_HZ);
+        if beep.off.ms_since(beep.on) <= PIP_MS && (since < PIP_WAIT_MS || next) {
+            return None;
+        }
+        self.pip = None;
+        let length = beep.off.ms_since(beep.on);
+        let (shortest, longest) = (self.settings.beep_min_ms, self.settings.beep_max_ms);
+        if length + EDGES_MS < shortest || length > longest + EDGES_MS {
+            return None;
+        }
+        let on = view.speech.and_then(|speech| speech.speech_on);
+        let said = view.said(beep.level_db) && on.is_some_and(|on| beep.on.ms_since(on) >= SAID_MS);
+        let tone = format!("beep {:.0} Hz, {:.2} s", beep.hz, length as f32 / 1000.0);
+        let (label, sure, reason) = match (self.listen.goal, said) {
+            (Goal::Beep, _) => (Label::Beep, score, tone),
+            (_, true) => {
+                // An assistant's prompt may end with a tone, too.
+                let (likeliest, _) = view.belief.best_of(&AUTOMATED);
+                let label = if likeliest == Label::Screening { likeliest } else { Label::Machine };
+                (label, BEEP_AFTER_GREETING, format!("{tone}, after a greeting"))
+            }
+            (_, false) => (Label::Machine, BEEP_ALONE, format!("{tone}, nothing said before")),
+        };
+        let mut outcome = view.conclude(label, sure, Method::Rules, reason);
+        outcome.timeline.beep = Some(beep);
+        outcome.timeline.speak_at = Some(beep.off);
+        // The tone itself is no speech.
+        let end = outcome.timeline.greeting_end.or(view.speech.and_then(|speech| speech.speech_off));
+        outcome.timeline.greeting_end = end.filter(|_| said).map(|end| end.min(beep.on));
+        Some(outcome)
+    }
+
+    /// Whether a tone sounds that may turn out to be a beep: no silence is over before that is known.
+    pub(super) fn beep_may_come(&mut self, evidence: &Evidence) -> bool {
+        if let Some((on, _)) = evidence.tone
+            && evidence.end.ms_since(on) <= self.settings.beep_max_ms + BEEP_NOTICE_MS
+        {
+            self.toned = Some(evidence.end);
+        }
+        self.toned.is_some_and(|last| evidence.end.ms_since(last) <= BEEP_NOTICE_MS)
+            || self.pip.is_some()
+            || self.held.is_some()
+    }
+
+    /// A held tone becomes a beep when no cadence comes of it, and nothing when it sounds again or somebody speaks after it.
+    fn release_held(&mut self, evidence: &Evidence, view: &View<'_>) {
+        let Some((held, score, wait)) = self.held else { return };
+        let since = view.now.ms_since(held.off);
+        let again =
+            |hz: f32| (hz - held.hz).abs() < PROGRESS_NEAR_HZ || SIT_NEXT_HZ.iter().any(|next| next.contains(&hz));
+        let answered = view.speech.is_some_and(|speech| speech.speech_off.is_some_and(|off| off > held.off));
+        if since > BEEP_NOTICE_MS && (answered || evidence.sounding.into_iter().any(again)) {
+            self.held = None;
+        } else if since >= wait {
+            self.pip = Some((held, score));
+            self.held = None;
+        }
+    }
+
+    fn is_beep(&self, candidate: &Candidate, view: &View<'_>, gate: f32) -> bool {
+        let beep = &candidate.beep;
+        let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
+        let said = view.said(beep.level_db);
+        let bare = self.listen.goal != Goal::Beep
+            && !said
+            && (beep.off.ms_since(beep.on) < BARE_BEEP_MS || candidate.score < BARE_BEEP_SURE);
+        candidate.score >= self.dial(BEEP_SURE)
+            && !bare
+            && beep.on >= self.started
+            && beep.level_db >= gate - BEEP_BELOW_DB
+            && view.speech.is_none_or(|speech| beep.level_db >= speech.peak_db - BEEP_BELOW_SPEECH_DB)
+            && (candidate.repeats == 0 || pip)
+    }
+}
+
+/// How long a tone with nothing said before it is doubted, in ms: `None` if it can be nothing but a beep.
+fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
+    let length = beep.off.ms_since(beep.on);
+    if PROGRESS_HZ.contains(&beep.hz) && progress_suspected {
+        Some(if length >= RING_MS { RING_WAIT_MS } else { PROGRESS_WAIT_MS })
+    } else if SIT_HZ.contains(&beep.hz) {
+        Some(SIT_WAIT_MS)
+    } else if FAX_HZ.contains(&beep.hz) {
+        Some(FAX_WAIT_MS)
+    } else {
+        None
+    }
+}
+
+fn is_next_pip(first: &Beep, next: &Beep) -> bool {
+    next.on.ms_since(first.off) <= PIP_GAP_MS && (first.hz - next.hz).abs() < PIP_HZ
+}

@@ -1,0 +1,175 @@
+//! Evidence to one decision: what a listening asks for, and every threshold that decides it.
+//!
+//! Tones decide alone. Speech decides by how likely a person is (see [`Belief`]) and by the pause after it. The dial,
+//! Speed-Vs-Accuracy, moves the thresholds between its ends.
+
+mod beep;
+mod speech;
+mod time;
+mod tones;
+
+use crate::audio::SampleTime;
+use crate::detect::activity::Cadence;
+use crate::detect::belief::{Belief, Posteriors};
+use crate::detect::evidence::Evidence;
+use crate::detect::view::View;
+use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome};
+
+/// Level that sound must reach to be input, in dB: at Sensitivity-Level 0.0, and how much lower at 1.0.
+const INPUT_DB: f32 = -30.0;
+const INPUT_RANGE_DB: f32 = 30.0;
+/// Speech from which something was said before a tone, in ms; and how much fainter than the tone it may have been, in dB:
+/// noise that was taken for speech is fainter.
+pub(super) const SAID_MS: u64 = 400;
+pub(super) const SAID_BELOW_DB: f32 = 25.0;
+/// A pause this long dates the greeting's end.
+pub(super) const GREETING_END_MS: u64 = 400;
+/// Labels of what speaks without being a person.
+const AUTOMATED: [Label; 3] = [Label::Machine, Label::Screening, Label::Ivr];
+
+/// One listening's state.
+#[derive(Debug)]
+pub(super) struct Policy {
+    listen: Listen,
+    settings: Config,
+    started: SampleTime,
+    /// When the No-Input timer began.
+    timers: Option<SampleTime>,
+    /// When the first input began; in hotword mode the last stretch of input.
+    input: Option<SampleTime>,
+    /// When the Recognition timer began.
+    recognition: Option<SampleTime>,
+    /// In hotword mode: the last input.
+    last_input: SampleTime,
+    belief: Option<Posteriors>,
+    machine_steps: u32,
+    music_since: Option<SampleTime>,
+    /// A machine is known; the moment to speak is awaited (voicemail).
+    awaiting: Option<(Label, f32)>,
+    /// A pip that may be followed by another one.
+    pip: Option<(Beep, f32)>,
+    /// A tone that is a beep unless it is the network's, its score, and how long to wait for that in ms.
+    held: Option<(Beep, f32, u64)>,
+    /// When a tone last sounded that may be a beep.
+    toned: Option<SampleTime>,
+    /// When sound last arrived.
+    arrived: SampleTime,
+}
+
+/// What the policy has to say after a hop.
+pub(super) type Said = Vec<Event>;
+
+impl Policy {
+    pub(super) fn new(listen: Listen, settings: &Config, now: SampleTime) -> Self {
+        Self {
+            timers: listen.start_input_timers.then_some(now),
+            listen,
+            settings: settings.clone(),
+            started: now,
+            input: None,
+            recognition: None,
+            last_input: now,
+            belief: None,
+            machine_steps: 0,
+            music_since: None,
+            awaiting: None,
+            pip: None,
+            held: None,
+            toned: None,
+            arrived: now,
+        }
+    }
+
+    /// START-INPUT-TIMERS: the No-Input timer runs from `now`, if it does not run yet.
+    pub(super) fn start_input_timers(&mut self, now: SampleTime) {
+        self.timers.get_or_insert(now);
+    }
+
+    /// A key was pressed at `at`, and is known `now`: input, though no label.
+    pub(super) fn key(&mut self, at: SampleTime, now: SampleTime) -> Option<Event> {
+        self.begin_input(at.max(self.started), InputType::Dtmf, now)
+    }
+
+    /// Takes one hop's evidence, the cadence since the listening began, and the model's word if the hop completes a step.
+    pub(super) fn push(&mut self, evidence: &Evidence, cadence: &Cadence, posteriors: Option<Posteriors>) -> Said {
+        let mut said = Said::new();
+        if !evidence.missing {
+            self.arrived = evidence.end;
+        }
+        let gate = INPUT_DB - INPUT_RANGE_DB * self.listen.sensitivity;
+        let speech = Some(cadence).filter(|cadence| cadence.speech_on.is_some() && cadence.peak_db >= gate);
+        let belief = self.believe(speech, posteriors, evidence.features.is_some());
+        if !self.listen.speech {
+            let view = self.view(evidence.end, None, Belief::rules(None));
+            return self.by_time(&view).map(|outcome| Event::Concluded(Box::new(outcome))).into_iter().collect();
+        }
+        let tone = evidence.tone.filter(|(_, level_db)| *level_db >= gate).map(|(on, _)| on);
+        let sound = match (speech.and_then(|speech| speech.speech_on), tone) {
+            (Some(speech), Some(tone)) => Some(speech.min(tone)),
+            (speech, tone) => speech.or(tone),
+        };
+        if let Some(on) = sound {
+            said.extend(self.begin_input(on.max(self.started), InputType::Speech, evidence.end));
+            if tone.is_some() || speech.is_some_and(|speech| speech.speaking) {
+                self.last_input = evidence.end;
+            }
+        }
+        let view = self.view(evidence.end, speech, belief);
+        let may_come = self.beep_may_come(evidence);
+        let outcome = self
+            .by_tones(evidence, &view, gate)
+            .or_else(|| self.by_beep(evidence, &view, gate))
+            .or_else(|| if may_come { None } else { self.by_speech(&view) })
+            .filter(|outcome| self.may_end(outcome))
+            .or_else(|| if may_come { None } else { self.by_incomplete(&view) })
+            .or_else(|| self.by_time(&view));
+        said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));
+        said
+    }
+
+    /// Speech that is under way when the listening begins ends it at once, if it was asked to: `spoken` tells since when
+    /// and how loud.
+    pub(super) fn too_early(&self, spoken: Option<(SampleTime, f32)>) -> Option<Outcome> {
+        let gate = INPUT_DB - INPUT_RANGE_DB * self.listen.sensitivity;
+        let (on, _) =
+            spoken.filter(|(_, level_db)| self.listen.too_early && self.listen.speech && *level_db >= gate)?;
+        let view = self.view(self.started, None, Belief::rules(None));
+        let ms = self.started.ms_since(on);
+        let reason = format!("speech under way for {:.2} s when listening began", ms as f32 / 1000.0);
+        let outcome = view.conclude(Label::Unknown, 0.0, Method::Rules, reason);
+        Some(Outcome { end: End::TooEarly, ..outcome })
+    }
+
+    fn view<'a>(&self, now: SampleTime, speech: Option<&'a Cadence>, belief: Belief) -> View<'a> {
+        View { now, speech, belief, started: self.started, threshold: self.listen.confidence_threshold }
+    }
+
+    /// The value at the dial between two ends.
+    fn dial(&self, (fast, sure): (f32, f32)) -> f32 {
+        fast + (sure - fast) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0)
+    }
+
+    fn begin_input(&mut self, at: SampleTime, input: InputType, now: SampleTime) -> Option<Event> {
+        if self.recognition.is_none() {
+            self.recognition = Some(now);
+        }
+        if self.input.is_some() {
+            return None;
+        }
+        self.input = Some(at);
+        // RFC 6787 section 9.9: no START-OF-INPUT in hotword mode.
+        self.listen.hotword.is_none().then_some(Event::InputStarted { at, input })
+    }
+
+    /// Whether an outcome ends this listening: in hotword mode only a match of the right length does.
+    fn may_end(&self, outcome: &Outcome) -> bool {
+        let Some(hotword) = self.listen.hotword else { return true };
+        if outcome.end != End::Decided || !self.listen.accepts.contains(outcome.label) {
+            return false;
+        }
+        match outcome.timeline.beep {
+            Some(beep) => (hotword.min_ms..=hotword.max_ms).contains(&beep.off.ms_since(beep.on)),
+            None => true,
+        }
+    }
+}

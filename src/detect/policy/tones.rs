@@ -1,0 +1,60 @@
+//! The network's tones and fax machines: each decides alone.
+
+use crate::detect::evidence::Evidence;
+use crate::detect::fax::Fax;
+use crate::detect::policy::Policy;
+use crate::detect::view::View;
+use crate::detect::{Label, Method, Outcome};
+
+/// How sure tones are.
+const SIT_SURE: f32 = 0.98;
+const FAX_SURE: f32 = 0.97;
+const FAX_ONCE_SURE: f32 = 0.8;
+const BUSY_SURE: f32 = 0.96;
+const RINGBACK_SURE: f32 = 0.95;
+const RING_ONCE_SURE: f32 = 0.85;
+
+impl Policy {
+    pub(super) fn by_tones(&mut self, evidence: &Evidence, view: &View<'_>, gate: f32) -> Option<Outcome> {
+        if let Some(sit) = evidence.sit {
+            let [first, second, third] = sit.hz;
+            let reason = format!("SIT {}: {first:.0}, {second:.0}, {third:.0} Hz", sit.kind);
+            let outcome = view.conclude(Label::Sit, SIT_SURE, Method::Rules, reason);
+            return Some(Outcome { sit: Some(sit.kind), ..outcome });
+        }
+        match evidence.fax {
+            Some(Fax::Answer { on, hz }) => {
+                let ms = view.now.ms_since(on);
+                let reason = format!("answer tone {hz:.0} Hz for {:.2} s", ms as f32 / 1000.0);
+                return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
+            }
+            Some(Fax::Flags { .. }) => {
+                let reason = "V.21 flags".to_owned();
+                return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
+            }
+            Some(Fax::Calling { .. }) => {
+                let reason = "calling tone 1100 Hz, repeated".to_owned();
+                return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
+            }
+            Some(Fax::CallingOnce { level_db, .. }) if !view.said(level_db) => {
+                let reason = "calling tone 1100 Hz, 0.5 s, nothing said before".to_owned();
+                return Some(view.conclude(Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
+            }
+            _ => {}
+        }
+        let progress = evidence.progress.filter(|progress| progress.level_db >= gate)?;
+        // After a greeting one ring is not enough: a beep and a silence look alike.
+        if view.said(progress.level_db) && progress.cycles < 2 {
+            return None;
+        }
+        let (label, sure, word) = match (progress.ringing, progress.cycles) {
+            (true, 1) => (Label::Ringback, RING_ONCE_SURE, "ringback"),
+            (true, _) => (Label::Ringback, RINGBACK_SURE, "ringback"),
+            (false, _) => (Label::Busy, BUSY_SURE, "busy"),
+        };
+        let seconds = |ms: u64| ms as f32 / 1000.0;
+        let (on, off) = (seconds(progress.on_ms), seconds(progress.off_ms));
+        let reason = format!("{word} tone near {:.0} Hz, {on:.2} s on, {off:.2} s off", progress.hz);
+        Some(view.conclude(label, sure, Method::Rules, reason))
+    }
+}
