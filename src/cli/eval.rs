@@ -1,16 +1,18 @@
 //! `answerd eval`: Measure detection on recordings of which is known who answered.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::audio::{SAMPLE_RATE, frames};
 use crate::cli::cores::on_all_cores;
 use crate::cli::offline::{self, Offline};
 use crate::cli::progress::Progress;
-use crate::detect::Model;
+use crate::detect::{Model, ModelError};
 use crate::eval::{self, Call, Failed, Report, Settings, Stress, Truth};
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +24,9 @@ and, where known (others are passed over):
   detail          a finer kind, as short, long or talker of people; told apart in the tables
   source          where it comes from; told apart in the tables
   codec           what it went through; told apart in the tables
+  fold            the fold of a cross-validation that it is held out in; told apart in the tables
+  model           the model (ONNX) to decide it with, relative to the folder of TRUTH.csv, such as one that has not
+                  heard the call's source; without it, the one that is asked for. With --rules none is used.
   speech_on_s     when speech begins, in seconds of the recording, which begins when the call is answered
   greeting_end_s  when the greeting ends
   beep_on_s, beep_off_s, beep_hz    the beep
@@ -78,15 +83,29 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let name = arguments.truth.display().to_string();
     let table = std::fs::read(&arguments.truth).with_context(|| format!("cannot read {name}"))?;
     let truths = Truth::read(&table).map_err(|error| anyhow!("{name}: {error}"))?;
+    let named = named_models(&truths, &arguments.options)?;
     let offline = Offline::new(&arguments.options)?;
     let stress = arguments.stress();
     let folder = arguments.truth.parent().unwrap_or(Path::new(""));
 
+    for (file, line) in &named {
+        // Before any work, so that nothing is measured in vain.
+        let unfit = || format!("{name}: line {line}: model: {file}");
+        drop(offline.other_model(&folder.join(file)).with_context(unfit)?);
+    }
+
     let progress = Progress::new(truths.len());
     let measured = on_all_cores(
         &truths,
-        || offline.model(),
-        |model, truth| measure(&folder.join(&truth.file), truth, &stress, &offline, model),
+        || Models { usual: offline.model(), named: BTreeMap::new() },
+        |models, truth| {
+            let model = if named.contains_key(truth.model.as_str()) {
+                models.of(&truth.model, || offline.other_model(&folder.join(&truth.model)))?
+            } else {
+                &mut models.usual
+            };
+            measure(&folder.join(&truth.file), truth, &stress, &offline, model)
+        },
         |done| progress.done(done),
     );
     drop(progress);
@@ -106,6 +125,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         truth: name,
         grammar: arguments.options.grammar.clone(),
         backend: offline.backend.clone(),
+        models: named.into_keys().map(str::to_owned).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stress: arguments.stress_in_words(),
     };
@@ -117,6 +137,35 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         std::fs::write(file, eval::page(&report)).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The models that the table names, and the first line of each; none if the rules decide.
+fn named_models<'a>(truths: &'a [Truth], options: &offline::Options) -> anyhow::Result<BTreeMap<&'a str, u64>> {
+    let mut named = BTreeMap::new();
+    for truth in truths.iter().filter(|truth| !truth.model.is_empty() && !options.rules) {
+        if options.model.is_some() {
+            bail!("--model: the table names the models itself, first in line {}", truth.line);
+        }
+        named.entry(truth.model.as_str()).or_insert(truth.line);
+    }
+    Ok(named)
+}
+
+/// One thread's models.
+struct Models {
+    usual: Model,
+    /// Those that the table names, as far as they were used, by their names.
+    named: BTreeMap<String, Model>,
+}
+
+impl Models {
+    /// The model of a name, loaded if it was not used before.
+    fn of(&mut self, name: &str, load: impl FnOnce() -> Result<Model, ModelError>) -> anyhow::Result<&mut Model> {
+        match self.named.entry(name.to_owned()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(load()?)),
+        }
+    }
 }
 
 fn measure(file: &Path, truth: &Truth, stress: &Stress, offline: &Offline, model: &mut Model) -> anyhow::Result<Call> {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{Config, Detector, Event, Listen, Model, Outcome, Plans, advance};
+use crate::detect::{Config, Detector, Event, Listen, Model, ModelError, Outcome, Plans, advance};
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
@@ -25,10 +25,10 @@ pub(super) struct Options {
     pub(super) grammar: String,
     /// Use this model (ONNX) instead of the built-in one.
     #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    pub(super) model: Option<PathBuf>,
     /// Decide by rules alone, without a model.
     #[arg(long, conflicts_with = "model")]
-    rules: bool,
+    pub(super) rules: bool,
     /// Speed-Vs-Accuracy: 0.0 fastest, 1.0 surest.
     #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
     speed_vs_accuracy: Option<f32>,
@@ -67,6 +67,11 @@ impl Offline {
     /// A thread's own model.
     pub(super) fn model(&self) -> Model {
         Model::load(&self.config).unwrap_or_else(|_| Model::rules())
+    }
+
+    /// Another model of a thread's own, in the place of the one that was asked for.
+    pub(super) fn other_model(&self, file: &Path) -> Result<Model, ModelError> {
+        Model::load(&Config { model: Some(file.to_owned()), ..(*self.config).clone() })
     }
 
     /// What is decided of sound after whose end nothing arrives any more.

@@ -11,7 +11,7 @@ mod truth;
 
 pub use page::{page, picture_page};
 pub use picture::picture;
-pub use report::{Beeps, Call, Failed, Figures, Group, Report, Row, Settings, Told, ToldBeep};
+pub use report::{Beeps, Call, Failed, Figures, Group, Report, Row, Settings, Told, ToldBeep, WorstFold};
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};
 pub use text::text;

@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use crate::eval::text::{cells, error, rate, share, spread};
+use crate::eval::text::{self, cells, error, rate, share, spread};
 use crate::eval::{Group, Report, charts};
 use crate::plot::{Drawing, escape};
 
@@ -70,6 +70,7 @@ fn write(html: &mut String, report: &Report) -> Result {
     let all = &report.all;
     writeln!(html, "<h1>Who answered: {} calls</h1>", all.right.of)?;
     let mut with = vec![settings.truth.clone(), settings.grammar.clone(), settings.backend.clone()];
+    with.extend(settings.models.iter().cloned());
     with.extend(settings.stress.iter().cloned());
     with.push(format!("answerd {}", settings.version));
     writeln!(html, "<p class=\"grey\">{}</p>", escape(&with.join(" \u{b7} ")))?;
@@ -89,13 +90,21 @@ fn write(html: &mut String, report: &Report) -> Result {
     html.write_str("</div>\n<h2>Figures</h2>\n<div class=\"card\"><dl>\n")?;
     figures(html, report)?;
     html.write_str("</dl></div>\n")?;
-    for (title, name, groups) in [
-        ("By kind", "kind", &report.by_kind),
-        ("By codec", "codec", &report.by_codec),
-        ("By source", "source", &report.by_source),
+    for (name, groups) in [
+        ("kind", &report.by_kind),
+        ("fold", &report.by_fold),
+        ("codec", &report.by_codec),
+        ("source", &report.by_source),
     ] {
-        writeln!(html, "<h2>{title}</h2>\n<div class=\"card scroll\">")?;
+        if groups.is_empty() {
+            continue;
+        }
+        writeln!(html, "<h2>By {name}</h2>\n<div class=\"card scroll\">")?;
         table(html, name, groups)?;
+        for worst in report.worst_folds.iter().filter(|_| name == "fold") {
+            let fold = escape(text::name(&worst.fold));
+            writeln!(html, "<p>worst fold, {}: {fold}, {}</p>", worst.of, share(&worst.share))?;
+        }
         html.write_str("</div>\n")?;
     }
     wrong(html, report)?;
@@ -221,8 +230,7 @@ fn table(html: &mut String, name: &str, groups: &[Group]) -> Result {
     }
     html.write_str("</tr>\n")?;
     for Group { name, figures } in groups {
-        let name = if name.is_empty() { "-" } else { name };
-        write!(html, "<tr><td>{}</td><td>{}</td>", escape(name), figures.right.of)?;
+        write!(html, "<tr><td>{}</td><td>{}</td>", escape(text::name(name)), figures.right.of)?;
         for cell in cells(figures) {
             write!(html, "<td>{cell}</td>")?;
         }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub grammar: String,
     /// What ran the model.
     pub backend: String,
+    /// Models that the table names, each for some of the calls.
+    pub models: Vec<String>,
     /// The version of the program.
     pub version: String,
     /// What was done to the recordings, in words; empty if nothing.
@@ -74,6 +76,10 @@ pub struct Report {
     pub speech_onset_early: Share,
     /// The figures by label and detail.
     pub by_kind: Vec<Group>,
+    /// The figures by fold, if the table names any.
+    pub by_fold: Vec<Group>,
+    /// The folds that did worst.
+    pub worst_folds: Vec<WorstFold>,
     /// The figures by source of the voice.
     pub by_source: Vec<Group>,
     /// The figures by codec.
@@ -104,6 +110,17 @@ pub struct Group {
     pub name: String,
     /// Their figures.
     pub figures: Figures,
+}
+
+/// The fold in which a share that should be small is the largest.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorstFold {
+    /// What is counted.
+    pub of: &'static str,
+    /// The fold's name.
+    pub fold: String,
+    /// The share.
+    pub share: Share,
 }
 
 /// The figures that count.
@@ -161,6 +178,8 @@ pub struct Told {
     pub source: String,
     /// The codec.
     pub codec: String,
+    /// The fold.
+    pub fold: String,
     /// The label told.
     pub label: &'static str,
     /// Its confidence.
@@ -264,6 +283,7 @@ impl Call {
             detail: truth.detail.clone(),
             source: truth.voice_source().to_owned(),
             codec: truth.codec.clone(),
+            fold: truth.fold.clone(),
             label: self.told().as_str(),
             confidence: round(f64::from(self.outcome.confidence), 4),
             right: self.is_right(self.told()),
@@ -296,6 +316,8 @@ impl Report {
                 decided.entry(call.told().as_str()).or_default().push(call.decided_at_s());
             }
         }
+        let folds = calls.iter().any(|call| !call.truth.fold.is_empty());
+        let by_fold = if folds { groups(calls, |truth| (Label::Unknown, truth.fold.clone())) } else { Vec::new() };
         Self {
             settings,
             all: Figures::of(&every),
@@ -308,6 +330,8 @@ impl Report {
             speech_onset_early: Share::count(onset.iter().map(|error| *error < -EARLY_S)),
             // Labels in the order of their declaration, as in the confusion matrix.
             by_kind: groups(calls, |truth| (truth.label, truth.kind())),
+            worst_folds: worst_folds(&by_fold),
+            by_fold,
             by_source: groups(calls, |truth| (Label::Unknown, truth.voice_source().to_owned())),
             by_codec: groups(calls, |truth| (Label::Unknown, truth.codec.clone())),
             calls: calls.iter().map(Call::as_told).collect(),
@@ -384,6 +408,20 @@ fn groups(calls: &[Call], name: impl Fn(&Truth) -> (Label, String)) -> Vec<Group
     groups.into_iter().map(|((_, name), calls)| Group { name, figures: Figures::of(&calls) }).collect()
 }
 
+/// The folds in which most people, and most automated answers, are taken for the other.
+fn worst_folds(folds: &[Group]) -> Vec<WorstFold> {
+    let worst = |of: &'static str, share: fn(&Figures) -> Share| {
+        let told = folds.iter().map(|fold| (fold, share(&fold.figures)));
+        let told = told.filter_map(|(fold, share)| Some((fold, share, share.value()?)));
+        // The first of equals, as there is no reason for another.
+        let worst = told.reduce(|worst, next| if next.2 > worst.2 { next } else { worst });
+        worst.map(|(fold, share, _)| WorstFold { of, fold: fold.name.clone(), share })
+    };
+    let people = worst("people told automated", |figures| figures.people_told_automated);
+    let automated = worst("automated told human", |figures| figures.automated_told_human);
+    people.into_iter().chain(automated).collect()
+}
+
 impl Figures {
     fn of(calls: &[&Call]) -> Self {
         let people: Vec<&&Call> = calls.iter().filter(|call| call.is_person()).collect();
@@ -444,7 +482,7 @@ mod tests {
 
     /// A table's line; and what was told: label, confidence, another label's confidence, decided, beep's beginning.
     fn call(line: &str, told: (Label, f32), other: (Label, f32), decided: f64, beep_on: Option<f64>) -> Call {
-        let head = "file,label,detail,speech_on_s,greeting_end_s,beep_on_s,beep_off_s,beep_hz,source,codec\n";
+        let head = "file,label,detail,speech_on_s,greeting_end_s,beep_on_s,beep_off_s,beep_hz,source,codec,fold\n";
         let truth = Truth::read(format!("{head}{line}\n").as_bytes()).unwrap().remove(0);
         let at = |seconds: f64| SampleTime((seconds * 8000.0).round() as u64);
         let beep = beep_on.map(|on| Beep { on: at(on), off: at(on + 0.5), hz: 1003.0, level_db: -20.0 });
@@ -517,6 +555,25 @@ mod tests {
         let sums = |groups: &[Group]| groups.iter().map(|group| group.figures.right.of).sum::<usize>();
         assert_eq!((sums(&report.by_kind), sums(&report.by_source), sums(&report.by_codec)), (7, 7, 7));
         assert_eq!(report.told(), ["human", "machine", "sit", "beep", "unknown"]);
+    }
+
+    #[test]
+    fn folds_are_told_apart_where_there_are_any() {
+        let none = Report::new(Settings::default(), &calls(), Vec::new());
+        assert!(none.by_fold.is_empty() && none.worst_folds.is_empty());
+        let mut calls = calls();
+        for (call, fold) in calls.iter_mut().zip(["1", "2", "2", "1", "2", "2", ""]) {
+            call.truth.fold = fold.to_owned();
+        }
+        let report = Report::new(Settings::default(), &calls, Vec::new());
+        let sizes = report.by_fold.iter().map(|fold| (fold.name.as_str(), fold.figures.right.of));
+        assert_eq!(sizes.collect::<Vec<_>>(), [("", 1), ("1", 2), ("2", 4)]);
+        let worst = report.worst_folds.iter().map(|worst| (worst.of, worst.fold.as_str(), worst.share));
+        let half = Share { hits: 1, of: 2 };
+        assert_eq!(
+            worst.collect::<Vec<_>>(),
+            [("people told automated", "2", half), ("automated told human", "2", half)]
+        );
     }
 
     #[test]

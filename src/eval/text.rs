@@ -55,6 +55,9 @@ pub(super) fn error(calibration: &Calibration) -> String {
 fn write(out: &mut String, report: &Report) -> Result {
     let settings = &report.settings;
     writeln!(out, "{}: {} calls, {}, {}", settings.truth, report.all.right.of, settings.grammar, settings.backend)?;
+    if !settings.models.is_empty() {
+        writeln!(out, "models, each for its calls: {}", settings.models.join(", "))?;
+    }
     for stress in &settings.stress {
         writeln!(out, "stress: {stress}")?;
     }
@@ -95,9 +98,20 @@ fn write(out: &mut String, report: &Report) -> Result {
         writeln!(out, "  in {kind}: {count}")?;
     }
 
-    for (title, groups) in [("kind", &report.by_kind), ("codec", &report.by_codec), ("source", &report.by_source)] {
+    for (title, groups) in [
+        ("kind", &report.by_kind),
+        ("fold", &report.by_fold),
+        ("codec", &report.by_codec),
+        ("source", &report.by_source),
+    ] {
+        if groups.is_empty() {
+            continue;
+        }
         writeln!(out)?;
         table(out, title, groups)?;
+        for worst in report.worst_folds.iter().filter(|_| title == "fold") {
+            writeln!(out, "worst fold, {}: {}, {}", worst.of, name(&worst.fold), share(&worst.share))?;
+        }
     }
 
     if report.wrong().next().is_some() {
@@ -152,15 +166,20 @@ fn table(out: &mut String, title: &str, groups: &[Group]) -> Result {
         write!(out, " {column:>12}")?;
     }
     writeln!(out)?;
-    for Group { name, figures } in groups {
-        let name = if name.is_empty() { "-" } else { name };
-        write!(out, "{name:width$} {:>6}", figures.right.of)?;
+    for group in groups {
+        let figures = &group.figures;
+        write!(out, "{:width$} {:>6}", name(&group.name), figures.right.of)?;
         for cell in cells(figures) {
             write!(out, " {cell:>12}")?;
         }
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// A group's name, where it has one.
+pub(super) fn name(name: &str) -> &str {
+    if name.is_empty() { "-" } else { name }
 }
 
 /// What the columns of a group are: of people and of automated answers those told human or automated; the area under the

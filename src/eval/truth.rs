@@ -20,6 +20,10 @@ pub struct Truth {
     pub source: String,
     /// The codec it went through; may be empty.
     pub codec: String,
+    /// The fold that it is held out in; may be empty.
+    pub fold: String,
+    /// The model that it is decided with, a path as the table has it; empty for the usual one.
+    pub model: String,
     /// When speech begins.
     pub speech_on_s: Option<f64>,
     /// When the greeting ends.
@@ -56,9 +60,9 @@ impl std::error::Error for TruthError {}
 
 impl Truth {
     /// Reads a table. Its first line names the columns: `file` and `label` must be there, `detail`, `source`, `codec`,
-    /// `speech_on_s`, `greeting_end_s`, `beep_on_s`, `beep_off_s`, `beep_hz` and `duration_s` may be, others are passed
-    /// over. A cell may be empty except in the first two;
-    /// a beep's frequency of 0 is none, too. Semicolons may stand for commas.
+    /// `fold`, `model`, `speech_on_s`, `greeting_end_s`, `beep_on_s`, `beep_off_s`, `beep_hz` and `duration_s` may be,
+    /// others are passed over. A cell may be empty except in the first two; a beep's frequency of 0 is none, too.
+    /// Semicolons may stand for commas.
     ///
     /// # Errors
     /// The first thing that is wrong, with its line.
@@ -171,6 +175,8 @@ impl Columns {
             detail: text("detail")?,
             source: text("source")?,
             codec: text("codec")?,
+            fold: text("fold")?,
+            model: text("model")?,
             speech_on_s: number("speech_on_s")?,
             greeting_end_s: number("greeting_end_s")?,
             beep_on_s: number("beep_on_s")?,
@@ -221,6 +227,13 @@ mod tests {
         assert_eq!(Truth::read(b"file,label,beep_on_s,beep_hz\na,machine,1,0\n").unwrap()[0].beep_hz, None);
         assert_eq!((rows[1].file.as_str(), rows[1].beep_on_s, rows[1].line), ("z.flac", None, 4));
         assert_eq!(Truth::read(b"file;label\na.wav;sit\n").unwrap()[0].label, Label::Sit);
+    }
+
+    #[test]
+    fn folds_and_models() {
+        let rows = Truth::read(b"file,label,fold,model\na,human,A 1,../m/a.onnx\nb,sit,,\n").unwrap();
+        assert_eq!((rows[0].fold.as_str(), rows[0].model.as_str()), ("A 1", "../m/a.onnx"));
+        assert_eq!((rows[1].fold.as_str(), rows[1].model.as_str()), ("", ""));
     }
 
     #[test]

@@ -70,6 +70,50 @@ fn a_stressed_measurement_says_so_and_comes_out_the_same_twice() {
 }
 
 #[test]
+fn each_fold_is_decided_by_the_model_that_its_rows_name() {
+    let folder = folder("eval-folds");
+    let table = folder.join("truth.csv");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/answer.onnx");
+    std::fs::create_dir(folder.join("models")).unwrap();
+    std::fs::copy(built_in, folder.join("models/one.onnx")).unwrap();
+    let write = |model: &str| {
+        let (person, machine, sit) = (audio("person.wav"), audio("voicemail.wav"), audio("sit.wav"));
+        let rows = format!("{person},human,one,models/one.onnx\n{machine},machine,two,{model}\n{sit},sit,two,\n");
+        std::fs::write(&table, format!("file,label,fold,model\n{rows}")).unwrap();
+    };
+    let eval = |options: &[&str]| {
+        let output = answerd(&[&["eval", table.to_str().unwrap()], options].concat());
+        let (text, errors) = told(&output);
+        (output.status.code(), text, errors)
+    };
+    write("");
+    let (code, json, errors) = eval(&["--json"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let folds = report["by_fold"].as_array().unwrap();
+    let sizes: Vec<_> =
+        folds.iter().map(|fold| (fold["name"].as_str(), fold["figures"]["right"]["of"].as_u64())).collect();
+    assert_eq!(sizes, [(Some("one"), Some(1)), (Some("two"), Some(2))]);
+    assert_eq!(report["settings"]["models"], serde_json::json!(["models/one.onnx"]));
+    let worst: Vec<_> =
+        report["worst_folds"].as_array().unwrap().iter().map(|worst| worst["fold"].as_str().unwrap()).collect();
+    assert_eq!(worst, ["one", "two"]);
+    let (_, text, _) = eval(&[]);
+    assert!(text.contains("\nBy fold") && text.contains("\nworst fold, people told automated: one, 0.0 %"), "{text}");
+
+    let (code, _, errors) = eval(&["--model", "x.onnx"]);
+    assert_eq!((code, errors.contains("--model")), (Some(1), true), "{errors}");
+    write("models/none.onnx");
+    let (code, text, errors) = eval(&[]);
+    assert_eq!((code, text.as_str()), (Some(1), ""));
+    assert!(errors.contains("line 3: model: models/none.onnx: cannot read the model"), "{errors}");
+    std::fs::write(folder.join("models/none.onnx"), "no model").unwrap();
+    let (code, _, errors) = eval(&[]);
+    assert!(code == Some(1) && errors.contains("models/none.onnx: cannot run the model"), "{errors}");
+    assert_eq!(eval(&["--rules"]).0, Some(0), "rules need no model");
+}
+
+#[test]
 fn what_cannot_be_measured_is_said_and_the_rest_is_measured() {
     let folder = folder("eval-errors");
     let table = folder.join("truth.csv");
