@@ -56,6 +56,8 @@ class Clip:
     """float32, active RMS 0.1, first to last activity."""
     spans: list
     """Activity within `sound`: (from, to) in samples, pauses of less than 0.2 s bridged."""
+    kind: str = ""
+    """What is said, within the class: texts.py's kind of a synthesised clip, or how it was composed; empty for a recording as it is."""
 
 
 def activity(sound):
@@ -156,7 +158,8 @@ def load(data: Path, voices: Path):
             if prepared is None:
                 continue
             label = "tts_" + row["label"]
-            source = f"{row['engine']}:{row['voice'].split('+')[0] if row['engine'] == 'espeak' else row['voice']}"
+            # Sources are drawn first: the many languages of espeak-ng's one engine count as two, not as forty.
+            source = f"{row['engine']}:{row['voice'] if row['engine'] != 'espeak' else 'en' if row['language'] == 'en' else 'other'}"
             speaker = f"{row['speaker']}:{row['voice']}:{row['warp']}"
-            clips[label].append(Clip(label, source, speaker, int(row["fold"]), row["path"], "synthesised here", True, *prepared))
+            clips[label].append(Clip(label, source, speaker, int(row["fold"]), row["path"], "synthesised here", True, *prepared, row.get("kind", "")))
     return clips

@@ -1,15 +1,22 @@
 """Synthesised speech: texts.py read by the voices that Debian has, into a folder of 8 kHz WAV files and an index.
 
+    voices.py FOLDER [CLIPS]        CLIPS of each class (default 2500)
+
 A voice belongs to one fold and reads that fold's texts only, so that a fold's test calls hold neither a voice nor a
 sentence (the fixed ones excepted) of its training calls. Versions of one speaker (flite's and festival's slt, kal and
-kal16, all pitches of an espeak-ng variant) are one voice.
+kal16, all pitches of an espeak-ng variant, all transformations) are one voice. Every class draws its languages, voices and
+transformations from the same distribution. A clip depends on its class, fold and number alone: with more CLIPS the first
+ones stay as they are, and files that are there are not rendered again.
 """
 
 import csv
+import os
 import random
+import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +26,12 @@ from scipy.signal import resample_poly
 import texts
 
 SEED = 20261120
+RATE = 8000
+FEW = 40  # utterances that one festival process speaks
 
 # engine, voice, language, encoding that festival wants, fold
 RECORDED_VOICES = [
-    ("flite", "kal16", "en", None, 0), ("flite", "kal", "en", None, 0),
+    ("flite", "kal16", "en", None, 0), ("flite", "kal", "en", None, 0), ("festival", "kal_diphone", "en", "utf-8", 0),
     ("flite", "awb", "en", None, 1),
     ("flite", "rms", "en", None, 2),
     ("flite", "slt", "en", None, 3), ("festival", "cmu_us_slt_arctic_hts", "en", "utf-8", 3),
@@ -32,105 +41,220 @@ RECORDED_VOICES = [
     ("festival", "hy_fi_mv_diphone", "fi", "latin1", 3), ("festival", "suo_fi_lj_diphone", "fi", "latin1", 0),
     ("festival", "upc_ca_ona_hts", "ca", "latin1", 2),
     ("festival", "czech_dita", "cs", "iso-8859-2", 1), ("festival", "czech_machac", "cs", "iso-8859-2", 3),
-    ("festival", "czech_ph", "cs", "iso-8859-2", 0),
+    ("festival", "czech_ph", "cs", "iso-8859-2", 0), ("festival", "czech_krb", "cs", "iso-8859-2", 2),
+    # One speaker each as far as their names tell; kept in one fold.
+    ("festival", "hindi_NSK_diphone", "hi", "utf-8", 2), ("festival", "marathi_NSK_diphone", "mr", "utf-8", 2),
+    ("festival", "telugu_NSK_diphone", "te", "utf-8", 2),
 ]
+SPEAKER = {"kal16": "kal", "kal_diphone": "kal", "cmu_us_slt_arctic_hts": "slt"}
 # espeak-ng's formant voices: variants by fold.
 VARIANTS = [
-    ["m1", "m5", "f1", "f5", "Andy", "Michael", "steph", "iven", "klatt4", "max", "Mario"],
-    ["m2", "m6", "f2", "Annie", "Gene", "steph2", "iven2", "klatt2", "Denis", "belinda", "ed"],
-    ["m3", "m7", "f3", "Alicia", "Lee", "steph3", "iven3", "klatt3", "Diogo", "linda", "paul"],
-    ["m4", "m8", "f4", "Andrea", "Mike", "anika", "iven4", "klatt6", "Hugo", "shelby", "antonio"],
+    ["m1", "m5", "f1", "f5", "Andy", "Michael", "steph", "iven", "klatt4", "max", "Mario", "adam", "Jacky", "quincy", "sandro", "norbert"],
+    ["m2", "m6", "f2", "Annie", "Gene", "steph2", "iven2", "klatt2", "Denis", "belinda", "ed", "benjamin", "travis", "Henrique", "pedro", "zac"],
+    ["m3", "m7", "f3", "Alicia", "Lee", "steph3", "iven3", "klatt3", "Diogo", "linda", "paul", "grandpa", "boris", "gustave", "pablo", "rob"],
+    ["m4", "m8", "f4", "Andrea", "Mike", "anika", "iven4", "klatt6", "Hugo", "shelby", "antonio", "grandma", "caleb", "michel", "john", "victor"],
 ]
 ESPEAK_LANGUAGES = {
-    "en": ["en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-029"],
-    "es": ["es", "es-419"], "fr": ["fr-fr", "fr-be"], "de": ["de"], "it": ["it"], "ru": ["ru"],
-    "pt": ["pt", "pt-br"], "fi": ["fi"], "cs": ["cs"], "ca": ["ca"],
+    "en": ["en-us", "en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-us-nyc", "en-029"],
+    "es": ["es", "es-419"], "fr": ["fr-fr", "fr-be", "fr-ch"], "pt": ["pt", "pt-br"],
 }
-LANGUAGE_WEIGHT = {"en": 8, "es": 2, "fr": 2, "de": 2, "it": 1.6, "ru": 1.2, "pt": 1, "fi": 0.9, "cs": 1, "ca": 0.9}
-# Clips per class and fold.
-COUNTS = {"human": 240, "machine": 300, "screening": 230, "ivr": 240}
+LANGUAGE_WEIGHT = {
+    "en": 14, "es": 2, "fr": 1.8, "de": 1.8, "it": 1.6, "ru": 1.3, "pt": 1.2, "fi": 1, "cs": 1.4, "ca": 0.9, "sv": 0.8, "nl": 0.8, "pl": 0.8,
+    "tr": 0.7, "da": 0.5, "nb": 0.5, "hu": 0.5, "ro": 0.5, "el": 0.5, "ja": 0.8, "cmn": 0.7, "hi": 0.8, "mr": 0.4, "te": 0.4, "uk": 0.4,
+}
+FIXED = 0.2
+"""Chance of a sentence that all folds share, where a class has one."""
 
 
-def plan(counts):
-    """What is to be spoken: rows of a deterministic list."""
-    rows = []
-    for label, count in counts.items():
-        for fold in range(texts.FOLDS):
-            rng = random.Random(f"{SEED}:{label}:{fold}")
-            for number in range(count):
-                choices = []
-                while not choices:
-                    language = rng.choices(list(LANGUAGE_WEIGHT), list(LANGUAGE_WEIGHT.values()))[0]
-                    choices = [t for f, t in texts.templates(label, language) if f in (None, fold)]
-                real = [v for v in RECORDED_VOICES if v[2] == language and v[4] == fold]
-                if real and rng.random() < 0.65:
-                    engine, voice, _, encoding, _ = rng.choice(real)
-                    speaker = {"kal16": "kal", "cmu_us_slt_arctic_hts": "slt"}.get(voice, voice)
-                else:
-                    engine, encoding = "espeak", None
-                    voice = rng.choice(ESPEAK_LANGUAGES[language]) + "+" + rng.choice(VARIANTS[fold])
-                    speaker = voice.split("+")[1]
-                fixed = [t for f, t in texts.templates(label, language) if f is None]
-                template = rng.choice(fixed) if fixed and rng.random() < 0.35 else rng.choice(choices)
-                text = texts.fill(template, language, rng)
-                rows.append({
-                    "path": f"{label}/{fold}-{number:04d}.wav", "label": label, "fold": fold, "engine": engine,
-                    "voice": voice, "speaker": f"{engine if engine == 'espeak' else 'unit'}:{speaker}",
-                    "language": language, "encoding": encoding or "", "text": text,
-                    "warp": round(rng.uniform(0.87, 1.15), 3), "pace": round(rng.uniform(0.85, 1.2), 3),
-                    "pitch": rng.randrange(25, 75),
-                })
-    return rows
-
-
-def speak(row, folder: Path):
-    """Renders one row; returns it, or None where the engine gave nothing."""
-    target = folder / row["path"]
-    if target.exists():
-        return row
-    target.parent.mkdir(parents=True, exist_ok=True)
-    raw = target.with_suffix(".raw.wav")
-    if row["engine"] == "espeak":
-        command = ["espeak-ng", "-v", row["voice"], "-s", str(int(160 / row["pace"])), "-p", str(row["pitch"]), "-w", str(raw), row["text"]]
-        done = subprocess.run(command, capture_output=True)
-    elif row["engine"] == "flite":
-        command = ["flite", "-voice", row["voice"], "--setf", f"duration_stretch={row['pace']}", "-t", row["text"], "-o", str(raw)]
-        done = subprocess.run(command, capture_output=True)
+def choice(label, fold, number):
+    """What one clip says, and how."""
+    rng = random.Random(f"{SEED}:{label}:{fold}:{number}")
+    found = []
+    while not found:
+        language = rng.choices(list(LANGUAGE_WEIGHT), list(LANGUAGE_WEIGHT.values()))[0]
+        found = [t for t in texts.templates(label, language) if t[0] == fold]
+    fixed = [t for t in texts.templates(label, language) if t[0] is None]
+    # By kind first: a kind with many lines is not a frequent one.
+    kinds = sorted({kind for _, kind, _ in found})
+    kind = rng.choice(kinds)
+    _, kind, template = rng.choice(fixed) if fixed and rng.random() < FIXED else rng.choice([t for t in found if t[1] == kind])
+    real = [v for v in RECORDED_VOICES if v[2] == language and v[4] == fold]
+    if real and rng.random() < 0.72:
+        engine, voice, _, encoding, _ = rng.choice(real)
+        speaker = f"unit:{SPEAKER.get(voice, voice)}"
     else:
-        spoken = row["text"].replace("¿", "").replace("«", "").encode(row["encoding"], errors="ignore")
-        stretch = f"(Parameter.set 'Duration_Stretch {row['pace']})"
-        done = subprocess.run(["text2wave", "-eval", f"(voice_{row['voice']})", "-eval", stretch, "-o", str(raw)], input=spoken, capture_output=True)
-    if done.returncode != 0 or not raw.exists():
-        print(f"voices: {row['engine']} {row['voice']} failed on {row['text']!r}: {done.stderr[-200:]!r}", file=sys.stderr)
-        return None
-    try:
-        sound, rate = sf.read(raw, dtype="float32")
-    except sf.LibsndfileError:
-        return None
-    raw.unlink()
-    if len(sound) < rate // 5 or np.abs(sound).max() < 1e-3:
-        return None
-    # Another pitch and vocal tract: played at another speed (the engine's own pace makes up for part of the tempo).
-    up, down = 8000, int(round(rate * row["warp"] / 50)) * 50
-    sound = resample_poly(sound, up // 50, down // 50)
-    sf.write(target, (sound / np.abs(sound).max() * 0.7).astype(np.float32), 8000, subtype="PCM_16")
-    return row
+        engine, encoding = "espeak", None
+        voice = rng.choice(ESPEAK_LANGUAGES.get(language, [language])) + "+" + rng.choice(VARIANTS[fold])
+        speaker = f"espeak:{voice.split('+')[1]}"
+    return {
+        "path": f"{label}/{fold}-{number:04d}.wav", "label": label, "fold": fold, "engine": engine, "voice": voice, "speaker": speaker,
+        "language": language, "encoding": encoding or "", "text": texts.fill(template, language, fold, rng),
+        "warp": round(rng.uniform(0.85, 1.18), 3), "pace": round(rng.uniform(0.82, 1.22), 3), "pitch": rng.randrange(25, 75),
+        # The vocal tract's length apart from the pitch; the span of the intonation; the silence between sentences.
+        "formants": round(rng.uniform(0.88, 1.14), 3) if rng.random() < 0.5 else 1.0,
+        "melody": round(rng.choice((1.0, 1.0, rng.uniform(0.1, 0.6), rng.uniform(1.2, 1.8))), 2),
+        "pause": round(rng.choice((rng.uniform(0.08, 0.3), rng.uniform(0.2, 0.6), rng.uniform(0.4, 1.1))), 2), "kind": kind,
+    }
 
 
-def main(folder):
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = plan(COUNTS)
-    with ThreadPoolExecutor(2) as pool:
-        spoken = [row for row in pool.map(lambda row: speak(row, folder), rows) if row]
-    with open(folder / "index.csv", "w", newline="") as file:
+def plan(clips):
+    """What is to be spoken: rows of a deterministic list."""
+    return [choice(label, fold, number) for number in range(clips // texts.FOLDS) for label in texts.LABELS for fold in range(texts.FOLDS)]
+
+
+def sentences(text):
+    """The text in pieces that end at a full stop, a question or an exclamation mark."""
+    return [part for part in re.split(r"(?<=[.?!;]) +|(?<=[。？。।])", text) if re.search(r"\w", part)]
+
+
+def command(row, text, out):
+    """The program that speaks one sentence into the file `out`."""
+    if row["engine"] == "espeak":
+        said = f'<prosody range="{int(row["melody"] * 100)}%">{text}</prosody>' if row["melody"] != 1.0 else text
+        return ["espeak-ng", "-m", "-v", row["voice"], "-s", str(int(160 / row["pace"])), "-p", str(row["pitch"]), "-w", str(out), said]
+    melody = ["--setf", f"int_f0_target_stddev={12 * row['melody']:.1f}"] if row["voice"].startswith("kal") else []
+    return ["flite", "-voice", row["voice"], "--setf", f"duration_stretch={row['pace']}", *melody, "-t", text, "-o", str(out)]
+
+
+def festival(rows, folder):
+    """Some rows of one festival voice, spoken by one process: row's path -> its sentences' files."""
+    files = {}
+    script = []
+    encoding = rows[0]["encoding"]
+    for n, row in enumerate(rows):
+        said = []
+        for m, sentence in enumerate(sentences(row["text"])):
+            sentence = re.sub(r'[¿¡«»"\\]', "", sentence)
+            said.append(folder / f"{n}-{m}.wav")
+            script.append(f"(set! u (Utterance Text \"{sentence}\")) (utt.synth u) (utt.save.wave u \"{said[-1]}\" 'riff)")
+        script.insert(len(script) - len(said), f"(Parameter.set 'Duration_Stretch {row['pace']})")
+        files[row["path"]] = said
+    scheme = folder / "say.scm"
+    scheme.write_bytes("\n".join([f"(voice_{rows[0]['voice']})", *script]).encode(encoding, errors="ignore"))
+    subprocess.run(["festival", "-b", str(scheme)], capture_output=True, timeout=600)
+    return files
+
+
+def envelope(frames):
+    """Spectral envelopes of magnitude spectra: the cepstrum's first 1.9 ms."""
+    keep = 30 * (frames.shape[1] - 1) * 2 // 512
+    cepstrum = np.fft.irfft(np.log(frames + 1e-6), axis=1)
+    cepstrum[:, keep : cepstrum.shape[1] - keep + 1] = 0
+    return np.exp(np.fft.rfft(cepstrum, axis=1).real)
+
+
+def tract(sound, factor):
+    """The formants moved by `factor`, the pitch left alone (16 kHz)."""
+    size, hop = 512, 128
+    window = np.hanning(size + 1)[:size]
+    padded = np.concatenate([np.zeros(size), sound, np.zeros(2 * size)])
+    starts = np.arange(0, len(padded) - size, hop)
+    spectra = np.fft.rfft(padded[starts[:, None] + np.arange(size)] * window, axis=1)
+    shape = envelope(np.abs(spectra))
+    at = np.clip(np.arange(shape.shape[1]) / factor, 0, shape.shape[1] - 1)
+    low = at.astype(int)
+    high = np.minimum(low + 1, shape.shape[1] - 1)
+    moved = shape[:, low] * (1 - at + low) + shape[:, high] * (at - low)
+    frames = np.fft.irfft(spectra * np.clip(moved / shape, 0.03, 30), axis=1) * window
+    out = np.zeros(len(padded))
+    for n, start in enumerate(starts):
+        out[start : start + size] += frames[n]
+    return out[size : size + len(sound)] / 1.5
+
+
+def finish(row, parts, target):
+    """Sentences joined, pitch and vocal tract changed, at 8 kHz. False where there is nothing to hear."""
+    sounds = []
+    for part in parts:
+        try:
+            sound, rate = sf.read(part, dtype="float32")
+        except sf.LibsndfileError:
+            continue
+        loud = np.flatnonzero(np.abs(sound) > 0.01 * max(np.abs(sound).max(), 1e-3))
+        if len(loud) < rate // 20:
+            continue
+        sound = sound[max(0, loud[0] - rate // 50) : loud[-1] + rate // 25]
+        # Another pitch: played at another speed (the engine's own pace makes up for part of the tempo).
+        sounds.append(resample_poly(sound, 16000 // 50, int(round(rate * row["warp"] / 50))))
+    if not sounds or sum(map(len, sounds)) < 3200:
+        return False
+    pause = np.zeros(int(16000 * row["pause"]))
+    joined = np.concatenate([piece for sound in sounds for piece in (pause, sound)][1:])
+    if row["formants"] != 1.0:
+        joined = tract(joined, row["formants"])
+    sound = resample_poly(joined, 1, 2)
+    sf.write(target, (sound / np.abs(sound).max() * 0.7).astype(np.float32), RATE, subtype="PCM_16")
+    return True
+
+
+def speak(job):
+    """Renders rows of one voice; returns those that gave sound."""
+    rows, folder = job
+    spoken = []
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        todo = []
+        for row in rows:
+            if (folder / row["path"]).exists():
+                spoken.append(row)
+            else:
+                todo.append(row)
+        if todo and todo[0]["engine"] == "festival":
+            files = festival(todo, scratch)
+        for n, row in enumerate(todo):
+            if row["engine"] == "festival":
+                parts = files[row["path"]]
+            else:
+                parts = []
+                for m, sentence in enumerate(sentences(row["text"])):
+                    parts.append(scratch / f"{n}-{m}.wav")
+                    subprocess.run(command(row, sentence, parts[-1]), capture_output=True)
+            parts = [part for part in parts if part.exists()]
+            if finish(row, parts, folder / row["path"]):
+                spoken.append(row)
+            for part in parts:
+                part.unlink()
+    return spoken
+
+
+def jobs(rows, folder):
+    """Rows in groups of one voice; the groups in the order of their first rows, so that what comes first is a whole."""
+    groups = {}
+    done = []
+    for row in rows:
+        key = (row["engine"], row["voice"] if row["engine"] == "festival" else "")
+        group = groups.setdefault(key, [])
+        group.append(row)
+        if len(group) == FEW:
+            done.append((groups.pop(key), folder))
+    return done + [(group, folder) for group in groups.values()]
+
+
+def write(folder, spoken):
+    """The index of what has been spoken so far, in one step."""
+    with open(folder / "index.new", "w", newline="") as file:
         writer = csv.DictWriter(file, spoken[0].keys())
         writer.writeheader()
-        writer.writerows(spoken)
+        writer.writerows(sorted(spoken, key=lambda row: row["path"]))
+    os.replace(folder / "index.new", folder / "index.csv")
+
+
+def main(folder, clips=2500):
+    folder = Path(folder)
+    for label in texts.LABELS:
+        (folder / label).mkdir(parents=True, exist_ok=True)
+    rows = plan(clips)
+    spoken = []
+    with ProcessPoolExecutor(2) as pool:
+        for number, group in enumerate(pool.map(speak, jobs(rows, folder)), 1):
+            spoken += group
+            if number % 10 == 0:
+                write(folder, spoken)  # usable before the end
+    write(folder, spoken)
     print(f"voices: {len(spoken)} of {len(rows)} texts spoken")
     if len(spoken) < 0.95 * len(rows):
         sys.exit("voices: too many failures; are espeak-ng, flite and festival with its voices installed?")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:3]))
