@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+import compose
+
 RATE = 8000
 FOLDS = 4
 
@@ -151,6 +153,10 @@ def load(data: Path, voices: Path):
             clips[label].append(Clip(label, source, speaker, fold, name, row["licence"], row["origin"] == "tts", *prepared))
             if label == "ivr_prompt" and any(word in name for word in ASKS_NAME):
                 clips["asks_name"].append(clips[label][-1])
+    for like, label, kind, name, sound in list(compose.composed(clips)):
+        prepared = prepare(sound)
+        if prepared is not None:
+            clips[label].append(Clip(label, like.source, like.speaker, like.fold, name, like.licence, like.tts, *prepared, kind))
     with open(voices / "index.csv", newline="") as file:
         for row in csv.DictReader(file):
             sound, rate = sf.read(voices / row["path"], dtype="float32")

@@ -85,9 +85,10 @@ def fill(template, language, fold, rng: random.Random):
         if slot == "options":
             line = rng.choice(fillings("option", language, fold))
             keys = fillings("key", language, fold)
-            count = rng.choice((2, 2, 3, 3, 4, 5))
+            roles = fillings("role", language, fold)
+            count = min(rng.choice((2, 2, 3, 3, 4, 5)), len(keys), len(roles))
             return " ".join(line.replace("{key}", keys[n]).replace("{role}", role) for n, role in
-                            enumerate(rng.sample(fillings("role", language, fold), count)))
+                            enumerate(rng.sample(roles, count)))
         return rng.choice(fillings(slot, language, fold))
 
     text = template
