@@ -376,7 +376,10 @@ def make(job):
         babble = np.resize(babble, n) * 10 ** (-call.uniform(9, 24) / 20)
         foreground = foreground + babble * rms / 0.1
         extra["babble"] = True
-    sound, done = channel.transmit(rng, foreground, around, rms, 30 if label != "silence" else 21)
+    # Our own words come back in some calls, of every class; where nobody speaks, faintly.
+    prompt = call.choose(CLIPS["speech_other"]).sound[: int(call.uniform(0.8, 8) * RATE)] if call.chance(0.1) else None
+    echo_db = (15, 45) if label != "silence" else (34, 55)
+    sound, done = channel.transmit(rng, foreground, around, rms, 30 if label != "silence" else 21, prompt, echo_db)
     name = f"{number:05d}.wav"
     sf.write(Path(out) / name, sound.astype(np.float32), RATE, subtype="PCM_16")
     return {
