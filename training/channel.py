@@ -17,7 +17,9 @@ RATE = 8000
 
 
 def shape(rng, sound):
-    """The answerer's side: another microphone, room, and noise suppression. For speech, music and prompts alike."""
+    """The answerer's side: another vocal tract, microphone, room, and noise suppression. For speech, music and prompts alike."""
+    if rng.random() < 0.3:
+        sound = tract(sound, rng.uniform(0.87, 1.15))
     if rng.random() < 0.75:
         knots = np.array([0, 200, 500, 1000, 1700, 2500, 3300, 4000]) / 4000
         gains = 10 ** (rng.normal(0, 4.0, len(knots)) / 20)
@@ -34,6 +36,31 @@ def shape(rng, sound):
     if rng.random() < 0.25:
         sound = compress(sound, rng.uniform(0.3, 0.7))
     return sound
+
+
+def tract(sound, factor, rate=RATE):
+    """Spectral envelope and so the formants moved by `factor`, the pitch left alone: another speaker, nearly."""
+    size = 512 * rate // 16000
+    hop, keep = size // 4, 30 * rate // 16000
+    window = np.hanning(size + 1)[:size]
+    padded = np.concatenate([np.zeros(size), sound, np.zeros(2 * size)])
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    frames = frames[: len(frames) // 4 * 4]
+    spectra = rfft(frames * window, axis=1)
+    # The cepstrum's first 1.9 ms are the envelope.
+    cepstrum = irfft(np.log(np.abs(spectra) + 1e-6), axis=1)
+    cepstrum[:, keep : size - keep + 1] = 0
+    log_shape = rfft(cepstrum, axis=1).real
+    at = np.clip(np.arange(size // 2 + 1) / factor, 0, size // 2)
+    low = at.astype(int)
+    high = np.minimum(low + 1, size // 2)
+    moved = log_shape[:, low] * (1 - at + low) + log_shape[:, high] * (at - low)
+    changed = irfft(spectra * np.exp(np.clip(moved - log_shape, -3.5, 3.5)), axis=1) * window
+    out = np.zeros(len(padded))
+    for phase in range(4):
+        piece = changed[phase::4].ravel()
+        out[phase * hop : phase * hop + len(piece)] += piece[: len(out) - phase * hop]
+    return out[size : size + len(sound)] / 1.5
 
 
 def envelope(sound, smooth=0.03):

@@ -23,6 +23,7 @@ import numpy as np
 import soundfile as sf
 from scipy.signal import resample_poly
 
+import channel
 import texts
 
 SEED = 20261120
@@ -135,33 +136,6 @@ def festival(rows, folder):
     return files
 
 
-def envelope(frames):
-    """Spectral envelopes of magnitude spectra: the cepstrum's first 1.9 ms."""
-    keep = 30 * (frames.shape[1] - 1) * 2 // 512
-    cepstrum = np.fft.irfft(np.log(frames + 1e-6), axis=1)
-    cepstrum[:, keep : cepstrum.shape[1] - keep + 1] = 0
-    return np.exp(np.fft.rfft(cepstrum, axis=1).real)
-
-
-def tract(sound, factor):
-    """The formants moved by `factor`, the pitch left alone (16 kHz)."""
-    size, hop = 512, 128
-    window = np.hanning(size + 1)[:size]
-    padded = np.concatenate([np.zeros(size), sound, np.zeros(2 * size)])
-    starts = np.arange(0, len(padded) - size, hop)
-    spectra = np.fft.rfft(padded[starts[:, None] + np.arange(size)] * window, axis=1)
-    shape = envelope(np.abs(spectra))
-    at = np.clip(np.arange(shape.shape[1]) / factor, 0, shape.shape[1] - 1)
-    low = at.astype(int)
-    high = np.minimum(low + 1, shape.shape[1] - 1)
-    moved = shape[:, low] * (1 - at + low) + shape[:, high] * (at - low)
-    frames = np.fft.irfft(spectra * np.clip(moved / shape, 0.03, 30), axis=1) * window
-    out = np.zeros(len(padded))
-    for n, start in enumerate(starts):
-        out[start : start + size] += frames[n]
-    return out[size : size + len(sound)] / 1.5
-
-
 def finish(row, parts, target):
     """Sentences joined, pitch and vocal tract changed, at 8 kHz. False where there is nothing to hear."""
     sounds = []
@@ -181,7 +155,7 @@ def finish(row, parts, target):
     pause = np.zeros(int(16000 * row["pause"]))
     joined = np.concatenate([piece for sound in sounds for piece in (pause, sound)][1:])
     if row["formants"] != 1.0:
-        joined = tract(joined, row["formants"])
+        joined = channel.tract(joined, row["formants"], 16000)
     sound = resample_poly(joined, 1, 2)
     sf.write(target, (sound / np.abs(sound).max() * 0.7).astype(np.float32), RATE, subtype="PCM_16")
     return True
