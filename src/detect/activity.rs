@@ -1,36 +1,25 @@
 //! Voice activity and cadence: when somebody speaks, in bursts, utterances and pauses.
 //!
-//! Loudness alone makes no speech: speech is what is loud around voiced hops that are not a steady tone. A burst is known
-//! some 50 ms after its first voiced hop and then dated back to where it became loud. What did not arrive is neither
-//! speech nor pause. A burst that turns out to be a steady tone is taken back.
+//! What is speech, hop by hop, is the network's word (see [`crate::detect::voice`]), which comes some hops late: a burst is
+//! known some 0.1 s after its first hop and then dated back to it. What did not arrive is neither speech nor pause. A burst
+//! that turns out to be a steady tone is taken back.
 
 use std::collections::VecDeque;
 
 use crate::audio::SampleTime;
 use crate::detect::spectrum::{HOP, Hop, SILENCE_DB};
+use crate::detect::voice::{LOOKAHEAD, Voice};
 
-/// Loud means this far above the tracked floor, which lies some 4 dB under the mean of steady noise.
-const ABOVE_FLOOR_DB: f32 = 12.0;
-/// Loud means no further than this below the loudest speech.
-const BELOW_PEAK_DB: f32 = 25.0;
-/// Nothing fainter than this is loud.
-const FAINTEST_DB: f32 = -55.0;
-/// What is loud stays so until it is this much fainter than the threshold.
-const HYSTERESIS_DB: f32 = 3.0;
-/// The loudest speech is forgotten at this rate, in dB per hop: 1 dB/s.
-const PEAK_DECAY_DB: f32 = 0.01;
 /// The floor is the quietest of this many blocks of [`BLOCK_HOPS`]: 3 s.
 const BLOCKS: usize = 12;
 const BLOCK_HOPS: usize = 25;
-/// Harmonicity from which a hop is voiced: coloured noise reaches 0.65.
-const VOICED: f32 = 0.72;
-/// Voiced hops that make a burst.
-const VOICED_HOPS: u32 = 5;
-/// Hops without voice that begin the count of voiced hops anew.
-const VOICED_GAP: u32 = 8;
-/// Loud hops before the first voiced one that belong to the burst, and after the last voiced one.
-const MARGIN_BEFORE: u32 = 12;
-const MARGIN_AFTER: u32 = 20;
+/// Probability of speech from which a hop belongs to a burst.
+const LIKELY: f32 = 0.55;
+/// Probability from which a hop begins one, and how many of these it takes.
+const SURE: f32 = 0.7;
+const SURE_HOPS: u32 = 4;
+/// Unlikely hops that end a run of likely ones before it is a burst.
+const RUN_GAP: u32 = 4;
 /// Share of the energy in the strongest peak, or in the two strongest, from which a hop may belong to a steady tone.
 const STEADY_SHARE: f32 = 0.85;
 /// How far the peaks of a steady tone move from hop to hop, in hertz. Two tones too near to be told apart beat, and their
@@ -42,8 +31,6 @@ const BEATING_HOPS: u32 = 12;
 /// Share of a burst's hops that, being steady, make it a tone and not speech; and the hops it is judged from.
 const TONE_SHARE: f32 = 0.6;
 const TONE_HOPS: u32 = 12;
-/// Hops that a tone takes to fill the window and be known.
-const LAST: usize = 5;
 /// A gap this long ends a burst, in hops.
 const BURST_GAP: u32 = 12;
 /// A gap this long ends an utterance, in hops.
@@ -103,35 +90,48 @@ pub struct Cadence {
     pub peak_db: f32,
 }
 
+/// A hop whose word has not come yet.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    end: SampleTime,
+    level_db: f32,
+    tonal: bool,
+}
+
+/// Hops that are likely speech and no burst yet.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    on: SampleTime,
+    /// Hops since `on`, and since the last likely one.
+    length: u32,
+    gap: u32,
+    sure: u32,
+    tonal: u32,
+}
+
 /// Follows one stream.
 #[derive(Debug)]
 pub struct Activity {
     blocks: VecDeque<f32>,
     block: f32,
     block_hops: usize,
-    peak_db: f32,
-    loud: bool,
-    /// Loud hops in a row.
-    loud_run: u32,
-    /// Voiced hops of the run that began `since_first` hops ago; `since_voiced` hops ago was the last one.
-    voiced: u32,
-    since_first: u32,
-    since_voiced: u32,
+    voice: Voice,
+    /// Hops whose word has not come yet, oldest first.
+    waiting: VecDeque<Past>,
+    run: Option<Run>,
     last_hz: [f32; 2],
     tonal: bool,
-    /// Levels of the burst's last hops, oldest first.
-    last_db: [f32; LAST],
-    /// Hops in a row that a single peak stayed near `run_hz`.
-    run: u32,
-    run_hz: f32,
-    /// Tonal hops and other loud ones since the burst began, and the cadence as it was then, for a burst that must be
+    /// Hops in a row that a single peak stayed near `peak_hz`.
+    peak_hops: u32,
+    peak_hz: f32,
+    /// Tonal hops and other likely ones since the burst began, and the cadence as it was then, for a burst that must be
     /// taken back.
     tonal_hops: u32,
     spoken_hops: u32,
     retreat: Cadence,
     elapsed: u32,
     burst: Option<Burst>,
-    /// Length of the burst up to its last loud hop, and of the gap since.
+    /// Length of the burst up to its last likely hop, and of the gap since.
     length: u32,
     gap: u32,
     since: SampleTime,
@@ -144,17 +144,13 @@ impl Default for Activity {
             blocks: VecDeque::with_capacity(BLOCKS),
             block: 0.0,
             block_hops: 0,
-            peak_db: SILENCE_DB,
-            loud: false,
-            loud_run: 0,
-            voiced: 0,
-            since_first: 0,
-            since_voiced: 0,
+            voice: Voice::default(),
+            waiting: VecDeque::with_capacity(LOOKAHEAD + 1),
+            run: None,
             last_hz: [0.0; 2],
             tonal: false,
-            last_db: [SILENCE_DB; LAST],
-            run: 0,
-            run_hz: 0.0,
+            peak_hops: 0,
+            peak_hz: 0.0,
             tonal_hops: 0,
             spoken_hops: 0,
             retreat: Cadence::default(),
@@ -169,12 +165,11 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// Starts counting anew at `now`; the levels learnt are kept, what was spoken before is forgotten.
+    /// Starts counting anew at `now`; what was learnt of the sound is kept, what was spoken before is forgotten.
     pub fn restart(&mut self, now: SampleTime) {
         self.since = now;
         self.burst = None;
-        self.loud_run = 0;
-        self.voiced = 0;
+        self.run = None;
         self.cadence = Cadence { peak_db: SILENCE_DB, ..Cadence::default() };
     }
 
@@ -196,12 +191,6 @@ impl Activity {
         self.tonal
     }
 
-    /// Whether the last hop was loud.
-    #[must_use]
-    pub fn is_loud(&self) -> bool {
-        self.loud
-    }
-
     /// The noise under everything, in dB.
     #[must_use]
     pub fn floor_db(&self) -> f32 {
@@ -214,75 +203,73 @@ impl Activity {
             return;
         }
         self.follow_floor(hop.level_db);
-        self.peak_db -= PEAK_DECAY_DB;
-        let threshold = (self.floor_db() + ABOVE_FLOOR_DB).max(self.peak_db - BELOW_PEAK_DB).max(FAINTEST_DB)
-            - if self.loud { HYSTERESIS_DB } else { 0.0 };
-        self.loud = hop.level_db > threshold;
-        self.loud_run = if self.loud { self.loud_run + 1 } else { 0 };
         self.tonal = self.steady(hop);
-
-        self.since_first += 1;
-        self.since_voiced += 1;
-        if self.since_voiced > VOICED_GAP {
-            self.voiced = 0;
-        }
-        if self.loud && !self.tonal && hop.harmonicity > VOICED {
-            if self.voiced == 0 {
-                self.since_first = 0;
-            }
-            self.voiced += 1;
-            self.since_voiced = 0;
-        }
-
-        self.elapsed += 1;
-        if let Some(burst) = &mut self.burst {
-            self.tonal_hops += u32::from(self.tonal && self.loud);
-            self.spoken_hops += u32::from(!self.tonal && self.loud);
-            if self.run == BEATING_HOPS {
-                // Now it is known what the hops of the run were.
-                let run = (BEATING_HOPS - 1).min(self.spoken_hops);
-                self.spoken_hops -= run;
-                self.tonal_hops += run;
-            }
-            // A tone that begins at once after speech is no part of it.
-            if self.loud && !self.tonal && self.since_voiced <= MARGIN_AFTER {
-                self.length += self.gap + 1;
-                self.gap = 0;
-                burst.off = hop.end;
-                // A tone shows as one only when it fills the window: until then it must not count as loud speech.
-                burst.peak_db = burst.peak_db.max(self.last_db[0]);
-                self.last_db.rotate_left(1);
-                self.last_db[LAST - 1] = hop.level_db;
-            } else {
-                self.gap += 1;
-                if self.tonal {
-                    self.last_db = [SILENCE_DB; LAST];
-                }
-            }
-            if self.length + self.gap >= TONE_HOPS
-                && self.tonal_hops as f32 > TONE_SHARE * (self.spoken_hops + self.tonal_hops) as f32
-            {
-                self.take_back();
-                return;
-            }
-            if self.gap >= BURST_GAP {
-                self.burst = None;
-            }
-        } else if self.loud && self.voiced >= VOICED_HOPS {
-            self.length = self.loud_run.min(self.since_first + 1 + MARGIN_BEFORE);
-            self.gap = 0;
-            self.tonal_hops = self.run.min(self.length);
-            self.spoken_hops = self.length - self.tonal_hops;
-            let on = SampleTime(hop.end.0.saturating_sub(u64::from(self.length) * HOP as u64));
-            self.burst = Some(Burst { on, off: hop.end, peak_db: hop.level_db });
-            self.last_db = [SILENCE_DB; LAST];
-            self.retreat = self.cadence.clone();
-            self.elapsed = 1;
-            self.begin(on);
+        let likely = self.voice.push(hop, self.tonal);
+        self.waiting.push_back(Past { end: hop.end, level_db: hop.level_db, tonal: self.tonal });
+        if self.waiting.len() > LOOKAHEAD
+            && let Some(past) = self.waiting.pop_front()
+            && past.end > self.since
+            && self.hear(past, likely)
+        {
+            return;
         }
         self.count();
-        if self.burst.is_some() && self.since_voiced == 0 {
-            self.peak_db = self.peak_db.max(hop.level_db);
+    }
+
+    /// Takes the word on a hop; tells whether a burst was taken back.
+    fn hear(&mut self, past: Past, likely: f32) -> bool {
+        self.elapsed += 1;
+        let Some(burst) = &mut self.burst else {
+            self.gather(past, likely);
+            return false;
+        };
+        self.gap += 1;
+        if likely > LIKELY {
+            self.tonal_hops += u32::from(past.tonal);
+            self.spoken_hops += u32::from(!past.tonal);
+            self.length += self.gap;
+            self.gap = 0;
+            burst.off = past.end;
+            if likely > SURE && !past.tonal {
+                burst.peak_db = burst.peak_db.max(past.level_db);
+            }
+        }
+        if self.length >= TONE_HOPS && self.tonal_hops as f32 > TONE_SHARE * (self.spoken_hops + self.tonal_hops) as f32
+        {
+            self.take_back();
+            return true;
+        }
+        if self.gap >= BURST_GAP {
+            self.burst = None;
+        }
+        false
+    }
+
+    /// Hops that may become a burst.
+    fn gather(&mut self, past: Past, likely: f32) {
+        if likely > LIKELY {
+            let on = SampleTime(past.end.0.saturating_sub(HOP as u64));
+            let run = self.run.get_or_insert(Run { on, length: 0, gap: 0, sure: 0, tonal: 0 });
+            run.length += 1;
+            run.gap = 0;
+            run.sure += u32::from(likely > SURE);
+            run.tonal += u32::from(past.tonal);
+        } else if let Some(run) = &mut self.run {
+            run.length += 1;
+            run.gap += 1;
+            if run.gap >= RUN_GAP {
+                self.run = None;
+            }
+        }
+        if let Some(run) = self.run.take_if(|run| run.sure >= SURE_HOPS) {
+            self.length = run.length;
+            self.gap = 0;
+            self.tonal_hops = run.tonal;
+            self.spoken_hops = run.length - run.tonal;
+            self.burst = Some(Burst { on: run.on, off: past.end, peak_db: past.level_db });
+            self.retreat = self.cadence.clone();
+            self.elapsed = 1;
+            self.begin(run.on);
         }
     }
 
@@ -297,30 +284,29 @@ impl Activity {
             first.share + second.share > STEADY_SHARE && near(first.hz) && near(second.hz)
         };
         self.last_hz = [first.hz, second.hz];
-        if alone && self.run > 0 && (first.hz - self.run_hz).abs() < BEATING_HZ {
-            self.run += 1;
+        if alone && self.peak_hops > 0 && (first.hz - self.peak_hz).abs() < BEATING_HZ {
+            self.peak_hops += 1;
         } else {
-            self.run = u32::from(alone);
-            self.run_hz = first.hz;
+            self.peak_hops = u32::from(alone);
+            self.peak_hz = first.hz;
         }
-        steady || self.run >= BEATING_HOPS
+        steady || self.peak_hops >= BEATING_HOPS
     }
 
     /// The burst was a tone: as if it had not been.
     fn take_back(&mut self) {
         self.burst = None;
-        self.voiced = 0;
         self.cadence = self.retreat.clone();
         for _ in 0..self.elapsed {
             self.count();
         }
     }
 
-    /// A burst was found that began at `on`, `length` hops ago.
+    /// A burst was found that began at `on`, `length` hops before the last hop whose word has come.
     fn begin(&mut self, on: SampleTime) {
         let cadence = &mut self.cadence;
         // The hops since then were taken for a pause, all but this one.
-        let taken = self.length - 1;
+        let taken = self.length - 1 + LOOKAHEAD as u32;
         let pause = cadence.pause.saturating_sub(taken);
         if cadence.speech_on.is_none() {
             cadence.speech_on = Some(on.max(self.since));
@@ -351,7 +337,7 @@ impl Activity {
         cadence.since_on += 1;
         let Some(burst) = &self.burst else {
             // A pause begins with the gap that ended the burst.
-            cadence.pause += if cadence.speaking { BURST_GAP } else { 1 };
+            cadence.pause += if cadence.speaking { BURST_GAP + LOOKAHEAD as u32 } else { 1 };
             cadence.speaking = false;
             return;
         };

@@ -20,6 +20,8 @@ mod spectrum;
 mod tones;
 mod trace;
 mod view;
+mod voice;
+mod voice_weights;
 
 #[cfg(test)]
 mod tests;

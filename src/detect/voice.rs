@@ -1,0 +1,175 @@
+//! Whether a hop is speech: a small recurrent network over what the hop shows, which looks a little ahead.
+//!
+//! Noise may be loud and even periodic, speech soft and hoarse: no single number tells them apart, but how they go on does.
+//! The network is a gated recurrent unit that was fitted on simulated calls (`training/activity.py`), in noise of many
+//! kinds, with clicks, breath, bumps, keys, tones and music that are not speech. Its word on a hop comes
+//! [`LOOKAHEAD`] hops later.
+
+use crate::detect::spectrum::{Hop, decibels};
+use crate::detect::voice_weights::{BIAS, FROM_INPUT, FROM_STATE, OFFSET, OUT};
+
+/// Hops that the network looks ahead.
+pub(super) const LOOKAHEAD: usize = 6;
+/// Numbers it is told of a hop.
+pub(super) const INPUTS: usize = 17;
+/// Numbers it remembers.
+pub(super) const UNITS: usize = 16;
+
+/// Bands of the spectrum: from one of these bins up to the next.
+const EDGES: [usize; BANDS + 1] = [0, 10, 20, 32, 48, 72, 104, 144, 192, 244];
+const BANDS: usize = 9;
+/// Floors of the bands and of the level: the quietest of this many blocks of [`BLOCK_HOPS`], 3 s, and of the one that runs.
+const BLOCKS: usize = 12;
+const BLOCK_HOPS: usize = 25;
+/// Sound and floors fainter than this are not told apart, in dB.
+const FAINTEST_DB: f32 = -80.0;
+const LEAST_FLOOR_DB: f32 = -75.0;
+/// The loudest sound is forgotten at this rate, in dB per hop: 1 dB/s; and is never taken to be less than this, in dB.
+const PEAK_DECAY_DB: f32 = 0.01;
+const LEAST_PEAK_DB: f32 = -45.0;
+/// Harmonicity from which a hop's pitch counts, and the pitch that is told as 0, in hertz.
+const PITCHED: f32 = 0.6;
+const PITCH_HZ: f32 = 150.0;
+
+/// What the network is told of a hop: each band's level above its floor and the whole level's, 20 dB = 1.0; the level below
+/// the peak, alike; the change of the bands since the last hop, 10 dB = 1.0; harmonicity; the pitch's move since the last hop
+/// and the pitch, in octaves; the share of the strongest peak; whether it is a steady tone.
+pub(super) type Inputs = [f32; INPUTS];
+
+/// Follows one stream.
+#[derive(Debug)]
+pub(super) struct Voice {
+    floors: Floors,
+    peak_db: f32,
+    bands: Option<[f32; BANDS]>,
+    /// The last hop's pitch in octaves, if it had one.
+    pitch: Option<f32>,
+    state: [f32; UNITS],
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self { floors: Floors::default(), peak_db: LEAST_PEAK_DB, bands: None, pitch: None, state: [0.0; UNITS] }
+    }
+}
+
+impl Voice {
+    /// Takes one hop, and whether it is a steady tone; tells how likely the hop [`LOOKAHEAD`] hops before was speech.
+    pub(super) fn push(&mut self, hop: &Hop, tonal: bool) -> f32 {
+        let inputs = self.inputs(hop, tonal);
+        self.step(&inputs)
+    }
+
+    /// What the network is told of the next hop.
+    pub(super) fn inputs(&mut self, hop: &Hop, tonal: bool) -> Inputs {
+        let mut levels = [0.0; BANDS + 1];
+        for (level, edges) in levels.iter_mut().zip(EDGES.windows(2)) {
+            *level = decibels(hop.power[edges[0]..edges[1]].iter().sum()).max(FAINTEST_DB);
+        }
+        levels[BANDS] = hop.level_db.max(FAINTEST_DB);
+        let floors = self.floors.push(&levels);
+        self.peak_db = (self.peak_db - PEAK_DECAY_DB).max(hop.level_db).max(LEAST_PEAK_DB);
+        let bands: [f32; BANDS] = std::array::from_fn(|band| levels[band]);
+        // The lowest band holds hum and offset.
+        let change = self.bands.replace(bands).map_or(0.0, |last| {
+            let all: f32 = bands.iter().zip(last).skip(1).map(|(now, last)| (now - last).abs()).sum();
+            all / (BANDS - 1) as f32 / 10.0
+        });
+        let pitch = (hop.harmonicity > PITCHED).then(|| (hop.pitch_hz.max(50.0) / PITCH_HZ).log2());
+        let moved = match (std::mem::replace(&mut self.pitch, pitch), pitch) {
+            (Some(last), Some(now)) => (now - last).abs().min(1.0),
+            (_, _) if self.started() => 0.5,
+            _ => 0.0,
+        };
+        let mut inputs = [0.0; INPUTS];
+        for ((input, level), floor) in inputs.iter_mut().zip(levels).zip(floors) {
+            *input = ((level - floor.max(LEAST_FLOOR_DB)) / 20.0).clamp(-0.5, 2.5);
+        }
+        inputs[BANDS + 1..].copy_from_slice(&[
+            ((hop.level_db - self.peak_db) / 20.0).clamp(-2.5, 0.0),
+            change.min(2.0),
+            hop.harmonicity,
+            moved,
+            pitch.unwrap_or(0.0),
+            hop.peaks[0].share,
+            f32::from(u8::from(tonal)),
+        ]);
+        inputs
+    }
+
+    fn started(&self) -> bool {
+        self.floors.hops > 1
+    }
+
+    /// One step of the network.
+    fn step(&mut self, inputs: &Inputs) -> f32 {
+        let mut gates = BIAS;
+        for (input, weights) in inputs.iter().zip(&FROM_INPUT) {
+            for (gate, weight) in gates.iter_mut().zip(weights) {
+                *gate += input * weight;
+            }
+        }
+        let mut recurrent = [0.0; 3 * UNITS];
+        for (unit, weights) in self.state.iter().zip(&FROM_STATE) {
+            for (gate, weight) in recurrent.iter_mut().zip(weights) {
+                *gate += unit * weight;
+            }
+        }
+        let mut sum = OFFSET;
+        for unit in 0..UNITS {
+            let keep = sigmoid(gates[unit] + recurrent[unit]);
+            let reset = sigmoid(gates[UNITS + unit] + recurrent[UNITS + unit]);
+            let new = (gates[2 * UNITS + unit] + reset * recurrent[2 * UNITS + unit]).tanh();
+            self.state[unit] = keep * self.state[unit] + (1.0 - keep) * new;
+            sum += OUT[unit] * self.state[unit];
+        }
+        sigmoid(sum)
+    }
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The quietest levels of the last seconds.
+#[derive(Debug)]
+struct Floors {
+    /// Of past blocks, in a ring.
+    blocks: [[f32; BANDS + 1]; BLOCKS],
+    /// Of all past blocks together.
+    past: [f32; BANDS + 1],
+    /// Of the block that runs.
+    block: [f32; BANDS + 1],
+    hops: usize,
+}
+
+impl Default for Floors {
+    fn default() -> Self {
+        let none = [f32::MAX; BANDS + 1];
+        Self { blocks: [none; BLOCKS], past: none, block: none, hops: 0 }
+    }
+}
+
+impl Floors {
+    fn push(&mut self, levels: &[f32; BANDS + 1]) -> [f32; BANDS + 1] {
+        if self.hops > 0 && self.hops.is_multiple_of(BLOCK_HOPS) {
+            self.blocks[(self.hops / BLOCK_HOPS - 1) % BLOCKS] = self.block;
+            self.past = [f32::MAX; BANDS + 1];
+            for block in &self.blocks {
+                lower(&mut self.past, block);
+            }
+            self.block = [f32::MAX; BANDS + 1];
+        }
+        self.hops += 1;
+        lower(&mut self.block, levels);
+        let mut floors = self.past;
+        lower(&mut floors, &self.block);
+        floors
+    }
+}
+
+fn lower(into: &mut [f32; BANDS + 1], other: &[f32; BANDS + 1]) {
+    for (into, other) in into.iter_mut().zip(other) {
+        *into = into.min(*other);
+    }
+}
