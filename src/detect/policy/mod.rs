@@ -12,6 +12,7 @@ use crate::audio::SampleTime;
 use crate::detect::activity::Cadence;
 use crate::detect::belief::{Belief, Posteriors};
 use crate::detect::evidence::Evidence;
+use crate::detect::policy::speech::MUSIC_SURE;
 use crate::detect::view::View;
 use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome};
 
@@ -113,6 +114,11 @@ impl Policy {
             if tone.is_some() || speech.is_some_and(|speech| speech.speaking) {
                 self.last_input = evidence.end;
             }
+        }
+        // Music is heard, though nobody speaks.
+        if belief.of(Label::Music) >= MUSIC_SURE {
+            said.extend(self.begin_input(evidence.end, InputType::Speech, evidence.end));
+            self.last_input = evidence.end;
         }
         let view = self.view(evidence.end, speech, belief);
         let may_come = self.beep_may_come(evidence);

@@ -29,10 +29,10 @@ const GREETING_PAUSE_MS: (f32, f32) = (1_500.0, 2_500.0);
 /// Probability from which a person is told then: losing a person costs more than reaching a machine.
 const PERSON_AFTER_ALL: f32 = 0.40;
 /// Probability of music, and how long it has to be heard, in ms.
-const MUSIC_SURE: f32 = 0.8;
+pub(super) const MUSIC_SURE: f32 = 0.8;
 const MUSIC_MS: u64 = 3_000;
 /// Probability of music from which it is told when time is over.
-const MUSIC_AFTER_ALL: f32 = 0.5;
+pub(super) const MUSIC_AFTER_ALL: f32 = 0.5;
 /// Confidence of "the greeting ended, no beep came".
 const NO_BEEP_SURE: f32 = 0.7;
 /// Confidence at least of a person told: the probability is of the sound, and what follows a pause speaks for a person.
@@ -65,13 +65,13 @@ impl Policy {
     }
 
     fn by_speech_so_far(&mut self, view: &View<'_>) -> Option<Outcome> {
+        if let Some(outcome) = self.by_music(view) {
+            return Some(outcome);
+        }
         let speech = view.speech?;
         let belief = &view.belief;
         let pause_ms = u64::from(speech.pause) * 10;
         let silence_ms = self.listen.speech_complete_timeout_ms.unwrap_or(self.settings.greeting_silence_ms);
-        if let Some(outcome) = self.by_music(view) {
-            return Some(outcome);
-        }
         if self.listen.goal == Goal::Beep {
             return (pause_ms >= silence_ms).then(|| self.without_beep(view, Label::Machine, NO_BEEP_SURE));
         }

@@ -2,7 +2,7 @@
 
 use crate::audio::SampleTime;
 use crate::detect::policy::Policy;
-use crate::detect::policy::speech::after_all;
+use crate::detect::policy::speech::{MUSIC_AFTER_ALL, after_all};
 use crate::detect::view::{View, describe};
 use crate::detect::{End, Goal, Label, Method, Outcome};
 
@@ -18,6 +18,9 @@ impl Policy {
         };
         if self.input.is_none() && over(self.timers, self.listen.no_input_timeout_ms) {
             let ms = view.now.ms_since(self.timers.unwrap_or(self.started));
+            if let Some(music) = music_after_all(view, "nobody spoke") {
+                return Some(music);
+            }
             // What sounded meanwhile was not listened to, if only keys are.
             let (label, sure, what) = if self.listen.speech {
                 (Label::Silence, SILENCE_SURE, "nothing heard")
@@ -49,6 +52,9 @@ impl Policy {
 
     pub(super) fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
         let Some(speech) = view.speech else {
+            if let Some(music) = music_after_all(view, why) {
+                return music;
+            }
             return view.conclude(Label::Unknown, 0.0, view.belief.method, format!("{why}: no speech, no known tone"));
         };
         let reason = format!("{why}: {}", describe(speech, &view.belief));
@@ -58,4 +64,11 @@ impl Policy {
         }
         view.conclude(label, sure, view.belief.method, reason)
     }
+}
+
+/// Music, where nobody spoke until the time was over.
+fn music_after_all(view: &View<'_>, why: &str) -> Option<Outcome> {
+    let probability = view.belief.of(Label::Music);
+    (probability >= MUSIC_AFTER_ALL)
+        .then(|| view.conclude(Label::Music, probability, view.belief.method, format!("{why}: music")))
 }
