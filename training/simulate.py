@@ -1,6 +1,9 @@
 """Simulated answered calls: WAV files (8 kHz, 16 bit, mono) and their truth, from the clips and the synthesised voices.
 
-    simulate.py DATA VOICES OUT CALLS [--seed N]
+    simulate.py DATA VOICES OUT CALLS [--seed N] [--ordinary SHARE]
+
+Two forms of calls: ordinary ones, as most answered calls are (and as those are that accuracy is measured on), and hard ones, made to
+look like each other: people who talk without a pause, business greetings, short announcements, changed pauses, voices behind.
 
 Every call belongs to a fold and is made of that fold's clips alone (background noise excepted, which is everybody's).
 Clips are drawn by source first, then by speaker, then by clip, so that no clip makes up much of a class. All classes go
@@ -46,13 +49,15 @@ def index(clips):
 class Call:
     """One call under construction."""
 
-    def __init__(self, rng, fold):
-        self.rng, self.fold = rng, fold
+    def __init__(self, rng, fold, ordinary=False):
+        self.rng, self.fold, self.ordinary = rng, fold, ordinary
         self.parts = []  # (start sample, sound)
         self.at = 0
         self.used = []
         # The whole call a little faster or slower, and so higher or lower: recorded speech is scarcer than voices are.
         self.pace = int(rng.integers(18, 24)) if rng.random() < 0.6 else 20
+        # End of what is said without waiting for an answer, in seconds, where the caller knows it.
+        self.end = None
 
     def chance(self, p):
         return self.rng.random() < p
@@ -64,11 +69,13 @@ class Call:
         return items[int(self.rng.integers(len(items)))]
 
     def source(self, labels, wanted=None):
-        """A source of one of the labels in this fold: chance by the fourth root of its size, so that large ones do not rule."""
+        """A source of one of the labels in this fold: chance by the root of its size or less, so that large ones do not rule."""
         found = [(label, source) for label in labels for source in INDEX[label, self.fold]]
         if wanted:
             found = [x for x in found if wanted(INDEX[x[0], self.fold][x[1]])]
         weight = np.array([sum(map(len, INDEX[label, self.fold][source].values())) ** 0.35 for label, source in found])
+        if self.ordinary and "greeting_machine" in labels:
+            weight = weight**2
         return found[int(self.rng.choice(len(found), p=weight / weight.sum()))]
 
     def clip(self, *labels):
@@ -134,7 +141,56 @@ def breathe(call, clip):
 # ---- who answers; each returns (detail, class-bearing sound put into the call)
 
 
+def ordinary_human(call):
+    """A word or a name, a sentence, or several; then waiting, and at times another word."""
+    kind = str(call.rng.choice(["short", "long", "talker"], p=[0.55, 0.29, 0.16]))
+    tts = call.chance(0.12)
+    if kind == "talker" and not tts:
+        members = call.voice(["human"] if call.chance(0.9) else ["speech_other"], 3)
+        until = call.seconds() + call.uniform(1.8, 6.5)
+        first = None
+        while call.seconds() < until:
+            clip = call.choose(members)
+            first = first or clip
+            call.put(stretch(call, clip, 0.4, 3.5), clip)
+            call.wait(call.choose([call.uniform(0.15, 0.6), call.uniform(0.3, 1.2)]))
+        call.at = call.parts[-1][0] + len(call.parts[-1][1])
+    else:
+        low, high = {"short": (0.2, 1.5), "long": (1.3, 4.0), "talker": (2.6, 8.0)}[kind]
+        for _ in range(12):
+            first = call.clip("tts_human") if tts else call.clip("human") if kind == "short" or call.chance(0.92) else call.clip("speech_other")
+            if low * RATE <= len(first.sound) <= high * RATE:
+                break
+        call.put(stretch(call, first, low, high), first)
+    call.end = call.seconds()
+    for _ in range(int(call.rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15]))):
+        call.wait(call.uniform(0.9, 3.5))
+        members = INDEX[first.label, call.fold][first.source][first.speaker] if first.speaker else [first]
+        again = call.choose(members)
+        call.put(stretch(call, again, 0.3, 1.6), again)
+    return kind
+
+
+def ordinary_ivr(call):
+    """Prompts of one voice, one after the other."""
+    if call.chance(0.2):
+        members = [call.clip("tts_ivr")]
+    else:
+        members = call.voice(["ivr_prompt"], 4)
+    until = call.seconds() + call.uniform(8.5, 12)
+    while call.seconds() < until:
+        clip = call.choose(members)
+        call.put(stretch(call, clip, 2.0, 12.0), clip)
+        if len(members) == 1:
+            break
+        call.wait(call.uniform(0.1, 0.9))
+    call.at = call.parts[-1][0] + len(call.parts[-1][1])
+    return ""
+
+
 def human(call):
+    if call.ordinary:
+        return ordinary_human(call)
     kind = call.rng.choice(["short", "long", "business", "talker"], p=[0.5, 0.2, 0.12, 0.18])
     if kind == "short":
         clip = call.clip("tts_human") if call.chance(0.22) else call.clip("human")
@@ -177,6 +233,10 @@ def human(call):
 
 
 def machine(call):
+    if call.ordinary:
+        clip = call.clip("tts_machine" if call.chance(0.3) else "greeting_machine")
+        call.put(clip.sound, clip)
+        return ""
     kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.33, 0.39, 0.28]))
     if kind == "recorded":
         clip = call.clip("greeting_machine")
@@ -203,15 +263,18 @@ def machine(call):
 
 def after_greeting(call):
     """The beep, most times; returns when it began, in seconds."""
-    if not call.chance(0.68):
+    if not call.chance(0.67):
         return None
-    call.wait(call.choose([call.uniform(0.0, 0.4), call.uniform(0.2, 1.0), call.uniform(0.5, 2.2)]))
+    call.wait(call.choose([call.uniform(0.0, 0.4), call.uniform(0.2, 1.0), call.uniform(0.5, 2.2 if not call.ordinary else 1.8)]))
     at = call.seconds()
-    call.put(tones.beep(call.rng) * 0.14 * 10 ** (call.uniform(-12, 8) / 20))
-    return at
+    beep = tones.beep(call.rng)
+    call.put(beep * 0.14 * 10 ** (call.uniform(-12, 8) / 20))
+    return at, at + len(beep) / RATE
 
 
 def ivr(call):
+    if call.ordinary:
+        return ordinary_ivr(call)
     recorded = call.chance(0.5)
     if call.chance(0.08):
         clip = call.clip("music")
@@ -235,6 +298,10 @@ def ivr(call):
 
 
 def screening(call):
+    if call.ordinary:
+        clip = call.clip("tts_screening")
+        call.put(clip.sound, clip)
+        return ""
     if call.chance(0.06) and any(clip.fold == call.fold for clip in CLIPS["asks_name"]):
         clip = call.clip("asks_name")
         call.put(clip.sound, clip)
@@ -320,12 +387,14 @@ def background(call, n):
 
 
 def make(job):
-    number, label, fold, seed, out = job
+    number, label, fold, ordinary, seed, out = job
     rng = np.random.default_rng([seed, number])
-    call = Call(rng, fold)
+    call = Call(rng, fold, ordinary)
     segments = [(0.0, "silence")]
     # Before anybody speaks: nothing, the end of the ringing, a click.
-    if label != "silence" and call.chance(0.08 if label != "ringback" else 0.0):
+    if ordinary:
+        call.wait(call.choose([call.uniform(0.1, 0.8), call.uniform(0.1, 2.0)]))
+    elif label != "silence" and call.chance(0.08 if label != "ringback" else 0.0):
         call.wait(call.uniform(0, 0.6))
         segments.append((call.seconds(), "ringback"))
         call.put(tones.edges(tones.ringback(rng, call.uniform(0.6, 4.0)), 0.003) * 0.14 * 10 ** (call.uniform(-8, 4) / 20))
@@ -335,7 +404,7 @@ def make(job):
         call.wait(call.choose([call.uniform(0.0, 0.5), call.uniform(0.2, 1.2), call.uniform(0.3, 1.5), call.uniform(0.5, 2.2), call.uniform(1, 4)]))
         if call.chance(0.04):
             call.wait(call.uniform(2, 5))
-    for _ in range(int(call.chance(0.25)) + int(call.chance(0.1))):
+    for _ in range(0 if ordinary else int(call.chance(0.25)) + int(call.chance(0.1))):
         at = call.uniform(0, max(call.seconds(), 0.05))
         call.parts.append((int(at * RATE), click(rng)))
     onset = call.seconds()
@@ -344,7 +413,7 @@ def make(job):
     if label == "silence":
         onset, end = None, None
     else:
-        if label in ("human", "machine") and call.chance(0.06):
+        if not ordinary and label in ("human", "machine") and call.chance(0.06):
             # The beginning is not heard: cut through, late media.
             start, sound = call.parts[first]
             longest = call.uniform(0.5, 5.0) if label == "machine" and call.chance(0.4) else call.uniform(0.05, 0.4)
@@ -353,7 +422,7 @@ def make(job):
             for n in range(first + 1, len(call.parts)):
                 call.parts[n] = (call.parts[n][0] - cut, call.parts[n][1])
             call.at -= cut
-        end = call.seconds()
+        end = call.end or call.seconds()
         segments.append((onset, label))
     beep = after_greeting(call) if label == "machine" else None
     call.wait(call.uniform(2.0, 7.0) if label != "silence" else call.uniform(4, 9))
@@ -363,41 +432,45 @@ def make(job):
         length = min(len(sound), n - start)
         if length > 0:
             foreground[start : start + length] += sound[:length]
-    if label in ("human", "machine", "ivr", "screening", "music"):
+    if label in ("human", "machine", "ivr", "screening", "music") and not (ordinary and call.chance(0.6)):
         foreground = channel.shape(rng, foreground)
     active = np.concatenate([foreground[start : start + len(sound)] for start, sound in call.parts[first:] if start < n] or [np.zeros(0)])
     rms = float(np.sqrt((active**2).mean())) if len(active) and label != "silence" else 0.1
     rms = max(rms, 0.01)
     around = background(call, n)
     extra = {}
-    if label in ("human", "machine") and call.chance(0.2 if label == "human" else 0.15):
+    if not ordinary and label in ("human", "machine") and call.chance(0.2 if label == "human" else 0.15):
         # People or television behind the speaker.
         babble = np.concatenate([call.choose(CLIPS["speech_other"]).sound for _ in range(4)])
         babble = np.resize(babble, n) * 10 ** (-call.uniform(9, 24) / 20)
         foreground = foreground + babble * rms / 0.1
         extra["babble"] = True
     # Our own words come back in some calls, of every class; where nobody speaks, faintly.
-    prompt = call.choose(CLIPS["speech_other"]).sound[: int(call.uniform(0.8, 8) * RATE)] if call.chance(0.1) else None
+    prompt = call.choose(CLIPS["speech_other"]).sound[: int(call.uniform(0.8, 8) * RATE)] if call.chance(0.02 if ordinary else 0.1) else None
     echo_db = (15, 45) if label != "silence" else (34, 55)
     sound, done = channel.transmit(rng, foreground, around, rms, 30 if label != "silence" else 21, prompt, echo_db)
+    if label == "machine" and ordinary:
+        detail = "beep" if beep else "nobeep"
     name = f"{number:05d}.wav"
     sf.write(Path(out) / name, sound.astype(np.float32), RATE, subtype="PCM_16")
     return {
-        "file": name, "label": label, "detail": detail, "fold": fold, "duration_s": round(n / RATE, 3),
-        "onset_s": "" if onset is None else round(onset, 3), "end_s": "" if end is None else round(min(end, n / RATE), 3),
-        "beep_s": "" if beep is None else round(beep, 3), "segments": json.dumps([(round(t, 3), c) for t, c in segments]),
-        "sources": "|".join(sorted({clip.source for clip in call.used})), "clips": "|".join(sorted({clip.name for clip in call.used})),
+        "file": name, "label": label, "detail": detail, "form": "ordinary" if ordinary else "hard", "fold": fold, "duration_s": round(n / RATE, 3),
+        "speech_on_s": "" if onset is None else round(onset, 3), "greeting_end_s": "" if end is None else round(min(end, n / RATE), 3),
+        "beep_on_s": "" if beep is None else round(beep[0], 3), "beep_off_s": "" if beep is None else round(beep[1], 3), "beep_hz": "",
+        "segments": json.dumps([(round(t, 3), c) for t, c in segments]),
+        "source": "|".join(sorted({clip.source for clip in call.used})), "clips": "|".join(sorted({clip.name for clip in call.used})),
         "tts": int(any(clip.tts for clip in call.used)), **done,
     }
 
 
-def plan(calls, seed, out):
-    """The calls to make: shares by class, folds in turn."""
+def plan(calls, seed, out, ordinary):
+    """The calls to make: shares by class, folds in turn, the share `ordinary` of each of the ordinary form."""
     jobs = []
     for label, share in SHARES.items():
-        jobs += [(label, n % bank.FOLDS) for n in range(round(share * calls))]
+        count = round(share * calls)
+        jobs += [(label, n % bank.FOLDS, n // bank.FOLDS < ordinary * count / bank.FOLDS) for n in range(count)]
     np.random.default_rng(seed).shuffle(jobs)
-    return [(number, str(label), int(fold), seed, str(out)) for number, (label, fold) in enumerate(jobs)]
+    return [(number, str(label), int(fold), str(form) == "True", seed, str(out)) for number, (label, fold, form) in enumerate(jobs)]
 
 
 def main():
@@ -407,13 +480,14 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("calls", type=int)
     parser.add_argument("--seed", type=int, default=20261120)
+    parser.add_argument("--ordinary", type=float, default=0.5, help="share of ordinary calls (default 0.5)")
     arguments = parser.parse_args()
     global CLIPS, INDEX
     CLIPS = bank.load(arguments.data, arguments.voices)
     INDEX = index(CLIPS)
     print({label: len(clips) for label, clips in CLIPS.items()}, flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    jobs = plan(arguments.calls, arguments.seed, arguments.out)
+    jobs = plan(arguments.calls, arguments.seed, arguments.out, arguments.ordinary)
     with Pool(2) as pool:
         rows = pool.map(make, jobs, chunksize=16)
     with open(arguments.out / "calls.csv", "w", newline="") as file:

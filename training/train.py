@@ -1,10 +1,10 @@
 """Trains the model on the features of the simulated calls.
 
-    train.py CALLS FEATURES OUT [--epochs N]
+    train.py CALLS FEATURES UNSEEN UNSEEN_FEATURES OUT [--epochs N] [--processes N]
 
-CALLS is simulate.py's calls.csv, FEATURES what `answerd features` wrote for its list. Four folds, each trained on the
-other three's sources and voices; then the temperature from what the folds' models said of calls they had not seen; then
-one model from all calls. OUT gets weights.npz (what export.py needs) and figures.json.
+CALLS and UNSEEN are simulate.py's calls.csv, FEATURES what `answerd features` wrote for their lists. Four folds, each trained on
+the other three's sources and voices and tried on its own calls of both; then the temperature from what the folds' models said
+of the UNSEEN calls; then one model from all of CALLS. OUT gets all.npz and fold-N.npz (what export.py needs) and figures.json.
 """
 
 import argparse
@@ -31,22 +31,22 @@ AUTOMATED = [CLASSES.index(c) for c in ("machine", "screening", "ivr")]
 HUMAN, SILENCE = CLASSES.index("human"), CLASSES.index("silence")
 FOLDS = 4
 STEPS = 160
-HIDDEN = 32
-FRONT = 32
-# Places in the features (src/detect/features.rs): the bands come first, then the level.
-BANDS, SPEAKING, PAUSE, SPOKEN = 24, 33, 36, 42
+HIDDEN = 64
+FRONT = 64
+# Places in the features (src/detect/features.rs): the bands of five parts come first, then the level.
+BANDS, PARTS, LEVEL, SPEAKING, PAUSE, SPOKEN = 24, 5, 120, 129, 132, 138
 SEED = 20261120
 
 
-def read_features(path):
-    """The list of step matrices, and the version line's format number."""
+def read_features(path, most=None):
+    """The list of step matrices, of the first `most` calls, and the version line's format number."""
     with open(path, "rb") as file:
         words = file.readline().split()
         assert words[0] == b"answerd-features", f"{path} is not a features file"
         version, width, millis = int(words[1]), int(words[2]), int(words[3])
         assert millis == 100
         out = []
-        while head := file.read(4):
+        while (most is None or len(out) < most) and (head := file.read(4)):
             steps = int(np.frombuffer(head, "<u4")[0])
             out.append(np.frombuffer(file.read(4 * width * steps), "<f4").reshape(steps, width))
     return out, version
@@ -59,7 +59,7 @@ def load(calls, features):
     sounds, version = read_features(features)
     assert len(rows) == len(sounds), f"{len(rows)} calls but {len(sounds)} features"
     width = sounds[0].shape[1]
-    x = np.zeros((len(rows), STEPS, width), np.float32)
+    x = np.zeros((len(rows), STEPS, width), np.float16)
     y = np.full((len(rows), STEPS), SILENCE, np.int32)
     w = np.zeros((len(rows), STEPS), np.float32)
     for n, (row, steps) in enumerate(zip(rows, sounds)):
@@ -74,7 +74,7 @@ def load(calls, features):
         if row["label"] != "silence":
             w[n, (y[n] == SILENCE) & (w[n] > 0)] *= 0.4
         # A long call must not count for more than a short one, nor its waiting end for more than its beginning.
-        onset = float(row["onset_s"] or 0)
+        onset = float(row["speech_on_s"] or 0)
         w[n, time_s > onset + 8] *= 0.5
     return x, y, w, rows, version
 
@@ -124,8 +124,8 @@ def loss_of(p, x, y, w, keep):
 
 def train(x, y, w, rows, members, epochs, seed, say=""):
     """Parameters, mean and standard deviation, from the calls `members`."""
-    mean = x[members][w[members] > 0].mean(0)
-    std = np.maximum(x[members][w[members] > 0].std(0), 1e-2)
+    some = np.concatenate([x[n][w[n] > 0][::7] for n in members]).astype(np.float32)
+    mean, std = some.mean(0), np.maximum(some.std(0), 1e-2)
     key = jax.random.PRNGKey(seed)
     p = init(key, x.shape[2])
     batch = 128
@@ -141,13 +141,24 @@ def train(x, y, w, rows, members, epochs, seed, say=""):
 
     @jax.jit
     def update(p, state, x, y, w, key):
-        k = jax.random.split(key, 4)
-        x = (x - mean) / std
+        k = jax.random.split(key, 6)
+        n, t = x.shape[:2]
+        # Another vocal tract: the bands moved up or down by a band at most, alike in the whole call.
+        bands = x[..., :LEVEL].reshape(n, t, PARTS, BANDS)
+        move = jax.random.uniform(k[4], (n, 1, 1, 1), minval=-1.0, maxval=1.0)
+        up = jnp.concatenate([bands[..., 1:], bands[..., -1:]], -1)
+        down = jnp.concatenate([bands[..., :1], bands[..., :-1]], -1)
+        bands = bands * (1 - jnp.abs(move)) + jnp.where(move > 0, up, down) * jnp.abs(move)
+        bands = (bands.reshape(n, t, LEVEL) - mean[:LEVEL]) / std[:LEVEL]
         # Another microphone and line: the bands' balance is not to be trusted.
-        tilt = 0.25 * jax.random.normal(k[0], (x.shape[0], 1, BANDS))
-        x = x.at[..., :BANDS].add(tilt)
+        tilt = 0.25 * jax.random.normal(k[0], (n, 1, 1, BANDS))
+        # Some bands are not heard at all.
+        heard = jax.random.bernoulli(k[5], 0.93, (n, 1, 1, BANDS))
+        bands = ((bands.reshape(n, t, PARTS, BANDS) + tilt) * heard).reshape(n, t, LEVEL)
+        rest = (x[..., LEVEL:] - mean[LEVEL:]) / std[LEVEL:]
+        rest = rest * jax.random.bernoulli(k[2], 0.93, (n, 1, rest.shape[2]))
+        x = jnp.concatenate([bands, rest], -1)
         x = x + 0.1 * jax.random.normal(k[1], x.shape)
-        x = x * jax.random.bernoulli(k[2], 0.93, (x.shape[0], 1, x.shape[2]))
         keep = jax.random.bernoulli(k[3], 0.85, (x.shape[0], HIDDEN)) / 0.85
         loss, gradient = jax.value_and_grad(loss_of)(p, x, y, w, keep)
         change, state = optimiser.update(gradient, state, p)
@@ -161,7 +172,7 @@ def train(x, y, w, rows, members, epochs, seed, say=""):
         for n in range(len(members) // batch):
             take = order[n * batch : (n + 1) * batch]
             key, sub = jax.random.split(key)
-            p, state, loss = update(p, state, x[take], y[take], w[take] * of_call[take, None], sub)
+            p, state, loss = update(p, state, x[take].astype(np.float32), y[take], w[take] * of_call[take, None], sub)
             losses.append(loss)
         if epoch % 5 == 4 or epoch == epochs - 1:
             print(f"{say} epoch {epoch + 1} loss {np.mean(losses):.4f} {time.time() - began:.0f} s", flush=True)
@@ -170,7 +181,7 @@ def train(x, y, w, rows, members, epochs, seed, say=""):
 
 def predict(p, mean, std, x):
     run = jax.jit(lambda x: forward(p, (x - mean) / std))
-    return np.concatenate([np.asarray(run(x[n : n + 256])) for n in range(0, len(x), 256)])
+    return np.concatenate([np.asarray(run(x[n : n + 256].astype(np.float32))) for n in range(0, len(x), 256)])
 
 
 def softmax(z):
@@ -203,43 +214,6 @@ def temperature_of(logits, y, w):
     return best[1], best[0]
 
 
-def decide(post, steps, row, machine_at, length):
-    """The detector's early rule in short, so that models can be compared: (label or None, seconds after onset).
-
-    Human at a pause of 0.8 s if a person is likelier than 0.72 among all that speaks, or of 1.6 s at 0.55. Automated when
-    a person is less likely than `machine_at` for two steps and 1.7 s were spoken. After a pause of 2 s the likelier one.
-    """
-    onset = float(row["onset_s"])
-    below = 0
-    for n in range(int(onset * 10) + 1, length):
-        person = post[n, HUMAN] / max(post[n, HUMAN] + post[n, AUTOMATED].sum(), 1e-9)
-        pause, spoken = np.expm1(steps[n, PAUSE]), np.expm1(steps[n, SPOKEN])
-        if spoken < 0.05:
-            continue
-        below = below + 1 if person < machine_at else 0
-        if pause >= 0.795 and person > (0.55 if pause >= 1.595 else 0.72):
-            return "human", 0.1 * (n + 1) - onset
-        if (below >= 2 and spoken >= 1.7) or (pause >= 1.995 and person <= 0.5):
-            return "automated", 0.1 * (n + 1) - onset
-        if pause >= 1.995:
-            return "human", 0.1 * (n + 1) - onset
-    return None, 0.1 * length - onset
-
-
-def told_by_kind(post, x, w, rows):
-    """(class, kind of call) -> calls, and shares told human and automated by `decide` at 0.07 and at 0.02."""
-    out = {}
-    for label in SPEECH:
-        for detail in sorted({row["detail"] for row in rows if row["label"] == label}):
-            where = [n for n, row in enumerate(rows) if (row["label"], row["detail"]) == (label, detail)]
-            entry = [len(where)]
-            for machine_at in (0.07, 0.02):
-                told = [decide(post[n], x[n], rows[n], machine_at, int((w[n] > 0).sum()))[0] for n in where]
-                entry += [round(told.count("human") / len(told), 4), round(told.count("automated") / len(told), 4)]
-            out[f"{label}, {detail}"] = entry
-    return out
-
-
 def figures_of(post, x, w, rows, where):
     """What is reported of the calls `where`."""
     out = {"calls": int(len(where))}
@@ -251,7 +225,7 @@ def figures_of(post, x, w, rows, where):
         for i, n in enumerate(where):
             if not spoken[i]:
                 continue
-            step = int((float(rows[n]["onset_s"]) + seconds) * 10)
+            step = int((float(rows[n]["speech_on_s"]) + seconds) * 10)
             if step < lengths[i]:
                 p = post[n, step]
                 keep.append(human[i])
@@ -263,19 +237,6 @@ def figures_of(post, x, w, rows, where):
         hit = [int(post[n, length - 1].argmax() == CLASSES.index(label)) for n, length in those]
         recall[label] = round(float(np.mean(hit)), 3) if hit else None
     out["recall_at_end"] = recall
-    out["policy"] = {}
-    for machine_at in (0.12, 0.07, 0.04, 0.02):
-        told = {label: [] for label in SPEECH}
-        for i, n in enumerate(where):
-            if spoken[i]:
-                told[rows[n]["label"]].append(decide(post[n], x[n], rows[n], machine_at, lengths[i]))
-        share = lambda label, verdict: round(float(np.mean([v == verdict for v, _ in told[label]])), 4)
-        late = lambda label, verdict: round(float(np.median([t for v, t in told[label] if v == verdict] or [np.nan])), 2)
-        out["policy"][str(machine_at)] = {
-            "human as automated": share("human", "automated"), "human as human": share("human", "human"), "human seconds": late("human", "human"),
-            "machine as human": share("machine", "human"), "machine as automated": share("machine", "automated"), "machine seconds": late("machine", "automated"),
-            "ivr as human": share("ivr", "human"), "screening as human": share("screening", "human"),
-        }
     return out
 
 
@@ -291,11 +252,11 @@ def probe(x, w, rows, split):
         loud = np.flatnonzero((x[n, :, SPEAKING] > 0.9) & (w[n] > 0))[:10]
         if row["label"] not in SPEECH or len(loud) < 3:
             continue
-        steps = x[n, loud]
-        balance = (steps[:, :BANDS] - steps[:, BANDS : BANDS + 1]).mean(0)
+        steps = x[n, loud].astype(np.float32)
+        balance = (steps[:, :LEVEL].reshape(-1, PARTS, BANDS).mean(1) - steps[:, LEVEL : LEVEL + 1]).mean(0)
         groups = [balance[k : k + 3].mean() for k in range(0, BANDS, 3)]
-        before = x[n, : max(loud[0], 1), BANDS].min()
-        stats.append([before, steps[:, BANDS].mean(), steps[:, BANDS + 2].mean(), steps[:, BANDS + 3].mean(), *groups])
+        before = x[n, : max(loud[0], 1), LEVEL].min()
+        stats.append([before, steps[:, LEVEL].mean(), steps[:, LEVEL + 2].mean(), steps[:, LEVEL + 3].mean(), *groups])
         where.append(n)
     where = np.array(where)
     stats = np.array(stats)
@@ -318,60 +279,73 @@ def probe(x, w, rows, split):
 
 def work(job):
     """In a process of its own: the model of one fold and what it says of the fold's calls, or (-1) the model of all."""
-    fold, calls, features, epochs, out = job
-    x, y, w, rows, version = load(calls, features)
+    fold, arguments = job
+    x, y, w, rows, version = load(arguments.calls, arguments.features)
     folds = np.array([int(row["fold"]) for row in rows])
-    p, mean, std = train(x, y, w, rows, np.flatnonzero(folds != fold), epochs, SEED + fold, f"fold {fold}:" if fold >= 0 else "all:")
+    say = f"fold {fold}:" if fold >= 0 else "all:"
+    model = train(x, y, w, rows, np.flatnonzero(folds != fold), arguments.epochs, SEED + fold, say)
+    # Complete but for the temperature, which the folds tell.
+    save(arguments.out, fold, *model, 1.0, version)
     if fold < 0:
-        # Complete but for the temperature, which the folds tell.
-        save(out, p, mean, std, 1.0, version)
-        return fold, p, mean, std, None
-    return fold, p, mean, std, predict(p, mean, std, x[folds == fold])
+        return fold, model, None, None
+    said = predict(*model, x[folds == fold])
+    del x, y, w
+    x, _, _, rows, _ = load(arguments.unseen, arguments.unseen_features)
+    folds = np.array([int(row["fold"]) for row in rows])
+    return fold, model, said, predict(*model, x[folds == fold])
 
 
-def save(out, p, mean, std, temperature, version):
-    np.savez(out / "weights.npz", mean=mean, std=std, temperature=np.float32(temperature), version=np.int64(version), **p)
+def save(out, fold, p, mean, std, temperature, version):
+    name = f"fold-{fold}.npz" if fold >= 0 else "all.npz"
+    np.savez(out / name, mean=mean, std=std, temperature=np.float32(temperature), version=np.int64(version), **p)
+
+
+def figures_of_folds(post, x, w, rows):
+    """Each fold's figures, those of all, and those of calls with synthesised and with recorded speech alone."""
+    fold = np.array([int(row["fold"]) for row in rows])
+    of_tts = lambda tts: np.array([n for n, row in enumerate(rows) if row["tts"] == tts or row["label"] not in SPEECH])
+    return {
+        "folds": [figures_of(post, x, w, rows, np.flatnonzero(fold == f)) for f in range(FOLDS)],
+        "all": figures_of(post, x, w, rows, np.arange(len(rows))),
+        "tts_only": figures_of(post, x, w, rows, of_tts("1")), "recorded_only": figures_of(post, x, w, rows, of_tts("0")),
+        "channel_probe_source_folds": probe(x, w, rows, fold),
+        "channel_probe_random_folds": probe(x, w, rows, np.random.default_rng(SEED).integers(0, FOLDS, len(rows))),
+    }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("calls", type=Path)
-    parser.add_argument("features", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--epochs", type=int, default=40)
+    for name in ("calls", "features", "unseen", "unseen_features", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    x, y, w, rows, version = load(arguments.calls, arguments.features)
-    fold = np.array([int(row["fold"]) for row in rows])
-    print(f"train: {len(rows)} calls, {x.shape[2]} features", flush=True)
-    logits = np.zeros((*y.shape, len(CLASSES)), np.float32)
-    jobs = [(f, arguments.calls, arguments.features, arguments.epochs, arguments.out) for f in (-1, *range(FOLDS))]
+    models = {}
+    said = {"hard_and_ordinary": {}, "unseen": {}}
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        for f, p, mean, std, said in pool.map(work, jobs):
-            if f < 0:
-                final = p, mean, std
-            else:
-                logits[fold == f] = said
-    temperature, nll = temperature_of(logits, y, w)
-    post = softmax(logits / temperature)
-    spread = np.random.default_rng(SEED).integers(0, FOLDS, len(rows))
-    figures = {
-        "feature_version": version, "temperature": temperature, "nll": nll,
-        "folds": [figures_of(post, x, w, rows, np.flatnonzero(fold == f)) for f in range(FOLDS)],
-        "all": figures_of(post, x, w, rows, np.arange(len(rows))),
-        "tts_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "1" or r["label"] not in SPEECH])),
-        "recorded_only": figures_of(post, x, w, rows, np.array([n for n, r in enumerate(rows) if r["tts"] == "0" or r["label"] not in SPEECH])),
-        "kinds": told_by_kind(post, x, w, rows),
-        "channel_probe_source_folds": probe(x, w, rows, fold), "channel_probe_random_folds": probe(x, w, rows, spread),
-    }
+        for fold, model, of_calls, of_unseen in pool.map(work, [(fold, arguments) for fold in (-1, *range(FOLDS))]):
+            models[fold] = model
+            said["hard_and_ordinary"][fold], said["unseen"][fold] = of_calls, of_unseen
+    sets = {"unseen": load(arguments.unseen, arguments.unseen_features), "hard_and_ordinary": load(arguments.calls, arguments.features)}
+    figures = {}
+    for name, (x, y, w, rows, version) in sets.items():
+        fold = np.array([int(row["fold"]) for row in rows])
+        logits = np.zeros((*y.shape, len(CLASSES)), np.float32)
+        for f in range(FOLDS):
+            logits[fold == f] = said[name][f]
+        if name == "unseen":
+            temperature, nll = temperature_of(logits, y, w)
+            figures |= {"feature_version": version, "temperature": temperature, "nll": nll}
+        figures[name] = figures_of_folds(softmax(logits / temperature), x, w, rows)
+    for fold, model in models.items():
+        save(arguments.out, fold, *model, temperature, version)
     (arguments.out / "figures.json").write_text(json.dumps(figures, indent=1))
-    np.savez_compressed(arguments.out / "unseen.npz", logits=logits.astype(np.float16))
-    save(arguments.out, *final, temperature, version)
-    for f in range(FOLDS):
-        print(f"fold {f}:", {k: v for k, v in figures["folds"][f].items() if k.startswith("auc")}, figures["folds"][f]["recall_at_end"])
-    print("channel probe:", figures["channel_probe_source_folds"], "random split:", figures["channel_probe_random_folds"], "temperature", temperature)
-    print(json.dumps(figures["all"]["policy"], indent=1), flush=True)
+    for name in sets:
+        for f in range(FOLDS):
+            print(name, f"fold {f}:", figures[name]["folds"][f])
+        print(name, "channel probe:", figures[name]["channel_probe_source_folds"], "random split:", figures[name]["channel_probe_random_folds"])
+    print("temperature", temperature, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! `answerd features`: Write the model's features, for training.
 //!
-//! The file begins with the line `answerd-features 1 F 100\n`: format, numbers per step, milliseconds per step. Then
+//! The file begins with the line `answerd-features N F 100\n`: format, numbers per step, milliseconds per step. Then
 //! for each path of the list, in its order: the number of steps as u32, little-endian, and steps x F numbers as f32,
 //! little-endian. `detect::features` tells what the numbers mean. A list has one path to a WAV or FLAC file of
 //! 8 kHz per line, and optionally, after a tab, the holes in it as `from+samples,from+samples...`, in samples: sound
@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE, frames, recording};
 use crate::cli::cores::on_all_cores;
-use crate::detect::{Candidate, FEATURES, Features, Plans, candidates_of, features_of};
+use crate::detect::{Candidate, FEATURES, FORMAT, Features, Plans, candidates_of, features_of};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn write_features(mut out: impl Write, results: Vec<Vec<Features>>) -> anyhow::Result<()> {
-    writeln!(out, "answerd-features 1 {FEATURES} 100")?;
+    writeln!(out, "answerd-features {FORMAT} {FEATURES} 100")?;
     for steps in results {
         out.write_all(&u32::try_from(steps.len())?.to_le_bytes())?;
         for value in steps.iter().flatten() {

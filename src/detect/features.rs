@@ -2,39 +2,48 @@
 //!
 //! | index | meaning |
 //! |---|---|
-//! | 0..24 | log-mel bands, 80 to 3800 Hz: mean over the step, relative to the running peak, 20 dB = 1.0, -2.5 to 0.5 |
-//! | 24, 25 | level of the telephone band: mean and maximum over the step, scaled alike |
-//! | 26 | spread of the level over the step: standard deviation, 10 dB = 1.0 |
-//! | 27 | spectral change from hop to hop: mean over the bands of the absolute difference, 10 dB = 1.0 |
-//! | 28 | harmonicity at a voice's pitch: mean, 0 to 1 |
-//! | 29 | pitch: mean over the voiced hops, octaves above 100 Hz; 0 if none is voiced |
-//! | 30 | share of the hop's energy in its strongest peak: mean, 0 to 1 |
-//! | 31 | share of hops that are one or two steady tones |
-//! | 32 | frequency of the strongest peak in kHz, mean over the steady hops; 0 if none is steady |
-//! | 33 | speaking: share of hops |
-//! | 34 | speech was heard: 0 or 1 |
-//! | 35 | time since the first speech, [`squeeze`]d |
-//! | 36 | pause that runs, squeezed |
-//! | 37 | longest pause before it, squeezed |
-//! | 38 | burst that runs or ran last, squeezed |
-//! | 39 | longest burst, squeezed |
-//! | 40 | first utterance, squeezed |
-//! | 41 | utterance that runs or ran last, squeezed |
-//! | 42 | all speech, squeezed |
-//! | 43 | bursts so far, ln(1 + n) |
-//! | 44 | utterances so far, ln(1 + n) |
-//! | 45 | time before the first speech, squeezed |
-//! | 46 | share of the step's hops whose window did not arrive whole |
+//! | 0..24 | log-mel bands, 80 to 3800 Hz: mean over the step's first 20 ms, relative to the running peak, 20 dB = 1.0, -2.5 to 0.5 |
+//! | 24..120 | the same of its four further 20 ms |
+//! | 120, 121 | level of the telephone band: mean and maximum over the step, scaled alike |
+//! | 122 | spread of the level over the step: standard deviation, 10 dB = 1.0 |
+//! | 123 | spectral change from hop to hop: mean over the bands of the absolute difference, 10 dB = 1.0 |
+//! | 124 | harmonicity at a voice's pitch: mean, 0 to 1 |
+//! | 125 | pitch: mean over the voiced hops, octaves above 100 Hz; 0 if none is voiced |
+//! | 126 | share of the hop's energy in its strongest peak: mean, 0 to 1 |
+//! | 127 | share of hops that are one or two steady tones |
+//! | 128 | frequency of the strongest peak in kHz, mean over the steady hops; 0 if none is steady |
+//! | 129 | speaking: share of hops |
+//! | 130 | speech was heard: 0 or 1 |
+//! | 131 | time since the first speech, [`squeeze`]d |
+//! | 132 | pause that runs, squeezed |
+//! | 133 | longest pause before it, squeezed |
+//! | 134 | burst that runs or ran last, squeezed |
+//! | 135 | longest burst, squeezed |
+//! | 136 | first utterance, squeezed |
+//! | 137 | utterance that runs or ran last, squeezed |
+//! | 138 | all speech, squeezed |
+//! | 139 | bursts so far, ln(1 + n) |
+//! | 140 | utterances so far, ln(1 + n) |
+//! | 141 | time before the first speech, squeezed |
+//! | 142 | share of the step's hops whose window did not arrive whole |
 //!
-//! A hop whose window did not arrive whole adds nothing; a step without any other repeats the last step's sound.
+//! A hop whose window did not arrive whole adds nothing; 20 ms without any other repeat the last ones, a step without any
+//! the last step's sound.
 
 use crate::detect::activity::Activity;
 use crate::detect::spectrum::{BIN_HZ, BINS, Hop, decibels};
 
 /// Mel bands.
 const BANDS: usize = 24;
+/// Stretches of a step whose bands are told apart, and the hops of each: syllables are shorter than a step.
+const PARTS: usize = 5;
+const PART_HOPS: usize = STEP_HOPS / PARTS;
+/// Numbers of a step's sound beside its bands.
+const SOUNDS: usize = 9;
+/// What the numbers mean, counted up with every change of it: a model learns from one format.
+pub const FORMAT: u32 = 2;
 /// Numbers per step.
-pub const FEATURES: usize = BANDS + 23;
+pub const FEATURES: usize = PARTS * BANDS + SOUNDS + 14;
 /// Hops per step: 100 ms.
 pub const STEP_HOPS: usize = 10;
 
@@ -55,13 +64,18 @@ pub struct Extractor {
     bands: Option<[f32; BANDS]>,
     sum: Sum,
     hops: usize,
-    sound: [f32; 33],
+    /// The last 20 ms' bands, and what the step told of its sound.
+    part: [f32; BANDS],
+    spectra: [f32; PARTS * BANDS],
+    sound: [f32; SOUNDS],
 }
 
 /// What a step adds up over its hops.
 #[derive(Debug, Default)]
 struct Sum {
     heard: f32,
+    /// Hops and bands of the 20 ms that run.
+    part_heard: f32,
     bands: [f32; BANDS],
     level: f32,
     level_squared: f32,
@@ -78,7 +92,16 @@ struct Sum {
 
 impl Default for Extractor {
     fn default() -> Self {
-        Self { edges: mel_edges(), peak_db: LEAST_PEAK_DB, bands: None, sum: Sum::default(), hops: 0, sound: [0.0; 33] }
+        Self {
+            edges: mel_edges(),
+            peak_db: LEAST_PEAK_DB,
+            bands: None,
+            sum: Sum::default(),
+            hops: 0,
+            part: [0.0; BANDS],
+            spectra: [0.0; PARTS * BANDS],
+            sound: [0.0; SOUNDS],
+        }
     }
 }
 
@@ -87,7 +110,9 @@ impl Extractor {
     pub fn restart(&mut self) {
         self.sum = Sum::default();
         self.hops = 0;
-        self.sound = [0.0; 33];
+        self.part = [0.0; BANDS];
+        self.spectra = [0.0; PARTS * BANDS];
+        self.sound = [0.0; SOUNDS];
     }
 
     /// Takes one hop, after `activity` took it; every tenth hop completes a step.
@@ -98,6 +123,9 @@ impl Extractor {
             self.add(hop, activity);
         }
         self.hops += 1;
+        if self.hops.is_multiple_of(PART_HOPS) {
+            self.end_part();
+        }
         if self.hops < STEP_HOPS {
             return None;
         }
@@ -115,6 +143,7 @@ impl Extractor {
         let sum = &mut self.sum;
         sum.loudest = if sum.heard == 0.0 { level } else { sum.loudest.max(level) };
         sum.heard += 1.0;
+        sum.part_heard += 1.0;
         for (into, band) in sum.bands.iter_mut().zip(bands) {
             *into += band;
         }
@@ -139,15 +168,24 @@ impl Extractor {
         sum.speaking += f32::from(u8::from(activity.cadence().speaking));
     }
 
+    /// 20 ms are over: their bands take their place in the step.
+    fn end_part(&mut self) {
+        let sum = &mut self.sum;
+        if sum.part_heard > 0.0 {
+            self.part = sum.bands.map(|band| band / sum.part_heard);
+        }
+        sum.part_heard = 0.0;
+        sum.bands = [0.0; BANDS];
+        let from = (self.hops / PART_HOPS - 1) * BANDS;
+        self.spectra[from..from + BANDS].copy_from_slice(&self.part);
+    }
+
     fn step(&mut self, activity: &Activity) -> Features {
         let sum = &self.sum;
         if sum.heard > 0.0 {
             let mean = |sum_of: f32| sum_of / sum.heard;
-            for (into, band) in self.sound.iter_mut().zip(sum.bands) {
-                *into = mean(band);
-            }
             let level = mean(sum.level);
-            let rest = [
+            self.sound = [
                 level,
                 sum.loudest,
                 2.0 * (mean(sum.level_squared) - level * level).max(0.0).sqrt(),
@@ -158,13 +196,13 @@ impl Extractor {
                 mean(sum.steady),
                 if sum.steady > 0.0 { sum.steady_hz / sum.steady } else { 0.0 },
             ];
-            self.sound[BANDS..].copy_from_slice(&rest);
         }
         let cadence = activity.cadence();
         let heard = f32::from(u8::from(cadence.speech_on.is_some()));
         let mut features = [0.0; FEATURES];
-        features[..33].copy_from_slice(&self.sound);
-        features[33..].copy_from_slice(&[
+        features[..PARTS * BANDS].copy_from_slice(&self.spectra);
+        features[PARTS * BANDS..][..SOUNDS].copy_from_slice(&self.sound);
+        features[PARTS * BANDS + SOUNDS..].copy_from_slice(&[
             if sum.heard > 0.0 { sum.speaking / sum.heard } else { f32::from(u8::from(cadence.speaking)) },
             heard,
             squeeze(cadence.since_on),

@@ -32,7 +32,7 @@ pub use belief::{CLASSES, Posteriors};
 pub use config::Config;
 pub use detector::{Detector, advance};
 pub use evidence::candidates_of;
-pub use features::{Extractor, FEATURES, Features, STEP_HOPS};
+pub use features::{Extractor, FEATURES, FORMAT, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use model::{Backend, Model, ModelError};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, SitKind, Timeline};
