@@ -83,6 +83,14 @@ class Call:
         speakers = INDEX[label, self.fold][source]
         return self.choose(speakers[self.choose(sorted(speakers))])
 
+    def long_clip(self, label, least):
+        """A clip of at least `least` seconds; any after many tries."""
+        for _ in range(30):
+            clip = self.clip(label)
+            if len(clip.sound) >= least * RATE:
+                break
+        return clip
+
     def voice(self, labels, least, mean=0.0):
         """Clips of one known speaker who has spoken at least `least` seconds, `mean` or more a clip."""
         def enough(speaker, clips):
@@ -174,7 +182,7 @@ def ordinary_human(call):
 def ordinary_ivr(call):
     """Prompts of one voice, one after the other."""
     if call.chance(0.2):
-        members = [call.clip("tts_ivr")]
+        members = [call.long_clip("tts_ivr", 6.0)]
     else:
         members = call.voice(["ivr_prompt"], 4)
     until = call.seconds() + call.uniform(8.5, 12)
@@ -234,7 +242,8 @@ def human(call):
 
 def machine(call):
     if call.ordinary:
-        clip = call.clip("tts_machine" if call.chance(0.3) else "greeting_machine")
+        # What an answering machine says in less than two seconds is among the hard calls.
+        clip = call.long_clip("tts_machine" if call.chance(0.3) else "greeting_machine", 2.0)
         call.put(clip.sound, clip)
         return ""
     kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.33, 0.39, 0.28]))
@@ -299,7 +308,7 @@ def ivr(call):
 
 def screening(call):
     if call.ordinary:
-        clip = call.clip("tts_screening")
+        clip = call.long_clip("tts_screening", 3.5)
         call.put(clip.sound, clip)
         return ""
     if call.chance(0.06) and any(clip.fold == call.fold for clip in CLIPS["asks_name"]):
