@@ -51,7 +51,7 @@ def table_of_areas(part):
     out = ["| fold left out | 1.5 s after onset | 3 s | 4 s | channel-only probe |", "|---|---|---|---|---|"]
     for n, fold in enumerate(part["folds"]):
         out.append(f"| {n} | {fold['auc_1.5']:.3f} | {fold['auc_3.0']:.3f} | {fold['auc_4.0']:.3f} | {part['channel_probe_source_folds'][n]:.3f} |")
-    rows = [("all", "all, each by the model that had not heard it"), ("tts_only", "calls with synthesised speech only"), ("recorded_only", "calls with recorded speech only")]
+    rows = [("all", "all, each by the model that had not heard it"), *((f"{network}_alone", f"the network “{network}” alone") for network in train.NETWORKS), ("tts_only", "calls with synthesised speech only"), ("recorded_only", "calls with recorded speech only")]
     for name, words in rows:
         areas = part[name]
         out.append(f"| {words} | {areas['auc_1.5']:.3f} | {areas['auc_3.0']:.3f} | {areas['auc_4.0']:.3f} | |")
@@ -106,7 +106,7 @@ def main():
     for word, value in {
         "FIGURES": figures(report, calls, unseen), "LICENCES": licence_table, "BYTES": f"{len(model):,}", "MACS": f"{int(props['multiply_adds_per_second']):,}",
         "SHA256": hashlib.sha256(model).hexdigest(), "CLASSES": ", ".join(train.CLASSES), "FEATURE_VERSION": props["feature_version"],
-        "HIDDEN": str(train.HIDDEN), "FRONT": str(train.FRONT),
+        "STATE": str(sum(units for _, _, units, _ in train.NETWORKS.values())),
     }.items():
         text = text.replace("{" + word + "}", value)
     (models / "answer.md").write_text(text)

@@ -4,7 +4,8 @@
 
 One step of 100 ms per run. Inputs `features` [batch, F] (as the detector computes them) and `state` [batch, S] (zeros at
 first); outputs `posteriors` [batch, C] and `state_out` [batch, S]. Normalisation and temperature are inside.
-Operators: Sub, Mul, MatMul, Add, Tanh, Sigmoid, Split, Softmax. Opset 17. Metadata: classes, feature version.
+Two networks side by side: their states lie one after the other in `state`, the mean of their posteriors is told.
+Operators: Slice, Sub, Mul, MatMul, Add, Tanh, Sigmoid, Split, Softmax, Concat. Opset 17. Metadata: classes, feature version.
 """
 
 import sys
@@ -17,58 +18,90 @@ from onnx import TensorProto, helper, numpy_helper
 import train
 
 
+def networks_of(weights):
+    """The parameters of each network, in the order of train.NETWORKS."""
+    parts = {network: {} for network in train.NETWORKS}
+    for name, value in weights.items():
+        if "." in name:
+            network, parameter = name.split(".")
+            parts[network][parameter] = np.asarray(value, np.float32)
+    return parts
+
+
 def build(weights):
     """The graph of one step."""
-    hidden = weights["rec_w"].shape[0]
-    p = {name: np.asarray(value, np.float32) for name, value in weights.items()}
-    width = p["front_w"].shape[0]
-    constants = {
-        "mean": p["mean"], "scale": 1.0 / p["std"], "front_w": p["front_w"], "front_b": p["front_b"],
-        "in_w": p["in_w"], "in_b": p["in_b"], "rec_w": p["rec_w"], "rec_b": p["rec_b"],
-        "out_w": p["out_w"] / p["temperature"], "out_b": p["out_b"] / p["temperature"], "one": np.array([1.0], np.float32),
-        "thirds": np.array([hidden] * 3, np.int64),
-    }
+    parts = networks_of(weights)
+    temperature = np.float32(weights["temperature"])
+    width = max(len(p["mean"]) for p in parts.values())
+    units = [p["rec_w"].shape[0] for p in parts.values()]
+    constants = {"one": np.array([1.0], np.float32), "share": np.array([1.0 / len(parts)], np.float32), "states": np.array(units, np.int64)}
     nodes = []
 
     def node(operator, inputs, outputs, **attributes):
         nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes))
 
-    node("Sub", ["features", "mean"], ["centred"])
-    node("Mul", ["centred", "scale"], ["normalised"])
-    node("MatMul", ["normalised", "front_w"], ["front_product"])
-    node("Add", ["front_product", "front_b"], ["front_sum"])
-    node("Tanh", ["front_sum"], ["front"])
-    node("MatMul", ["front", "in_w"], ["in_product"])
-    node("Add", ["in_product", "in_b"], ["in_sum"])
-    node("MatMul", ["state", "rec_w"], ["rec_product"])
-    node("Split", ["in_sum", "thirds"], ["in_update", "in_reset", "in_candidate"], axis=1)
-    node("Split", ["rec_product", "thirds"], ["rec_update", "rec_reset", "rec_candidate"], axis=1)
-    node("Add", ["in_update", "rec_update"], ["update_sum"])
-    node("Sigmoid", ["update_sum"], ["update"])
-    node("Add", ["in_reset", "rec_reset"], ["reset_sum"])
-    node("Sigmoid", ["reset_sum"], ["reset"])
-    node("Add", ["rec_candidate", "rec_b"], ["rec_biased"])
-    node("Mul", ["reset", "rec_biased"], ["rec_gated"])
-    node("Add", ["in_candidate", "rec_gated"], ["candidate_sum"])
-    node("Tanh", ["candidate_sum"], ["candidate"])
-    node("Mul", ["update", "state"], ["kept"])
-    node("Sub", ["one", "update"], ["rest"])
-    node("Mul", ["rest", "candidate"], ["fresh"])
-    node("Add", ["kept", "fresh"], ["state_out"])
-    node("MatMul", ["state_out", "out_w"], ["out_product"])
-    node("Add", ["out_product", "out_b"], ["logits"])
-    node("Softmax", ["logits"], ["posteriors"], axis=1)
+    node("Split", ["state", "states"], [f"{network}.state" for network in parts], axis=1)
+    for (network, p), size in zip(parts.items(), units):
+        first = width - len(p["mean"])
+        constants |= {f"{network}.{name}": array for name, array in {
+            "mean": p["mean"], "scale": 1.0 / p["std"], "front_w": p["front_w"], "front_b": p["front_b"], "in_w": p["in_w"], "in_b": p["in_b"],
+            "rec_w": p["rec_w"], "rec_b": p["rec_b"], "out_w": p["out_w"] / temperature, "out_b": p["out_b"] / temperature,
+            "thirds": np.array([size] * 3, np.int64),
+        }.items()}
+        heard = "features"
+        if first:
+            constants |= {f"{network}.from": np.array([first], np.int64), f"{network}.to": np.array([width], np.int64), f"{network}.axis": np.array([1], np.int64)}
+            heard = f"{network}.features"
+            node("Slice", ["features", f"{network}.from", f"{network}.to", f"{network}.axis"], [heard])
+
+        def step(operator, inputs, *outputs, **attributes):
+            named = [name if name in ("one", heard) else f"{network}.{name}" for name in inputs]
+            node(operator, named, [f"{network}.{name}" for name in outputs], **attributes)
+
+        step("Sub", [heard, "mean"], "centred")
+        step("Mul", ["centred", "scale"], "normalised")
+        step("MatMul", ["normalised", "front_w"], "front_product")
+        step("Add", ["front_product", "front_b"], "front_sum")
+        step("Tanh", ["front_sum"], "front")
+        step("MatMul", ["front", "in_w"], "in_product")
+        step("Add", ["in_product", "in_b"], "in_sum")
+        step("MatMul", ["state", "rec_w"], "rec_product")
+        step("Split", ["in_sum", "thirds"], "in_update", "in_reset", "in_candidate", axis=1)
+        step("Split", ["rec_product", "thirds"], "rec_update", "rec_reset", "rec_candidate", axis=1)
+        step("Add", ["in_update", "rec_update"], "update_sum")
+        step("Sigmoid", ["update_sum"], "update")
+        step("Add", ["in_reset", "rec_reset"], "reset_sum")
+        step("Sigmoid", ["reset_sum"], "reset")
+        step("Add", ["rec_candidate", "rec_b"], "rec_biased")
+        step("Mul", ["reset", "rec_biased"], "rec_gated")
+        step("Add", ["in_candidate", "rec_gated"], "candidate_sum")
+        step("Tanh", ["candidate_sum"], "candidate")
+        step("Mul", ["update", "state"], "kept")
+        step("Sub", ["one", "update"], "rest")
+        step("Mul", ["rest", "candidate"], "fresh")
+        step("Add", ["kept", "fresh"], "state_out")
+        step("MatMul", ["state_out", "out_w"], "out_product")
+        step("Add", ["out_product", "out_b"], "logits")
+        step("Softmax", ["logits"], "posteriors", axis=1)
+    total = None
+    for n, network in enumerate(parts):
+        if n:
+            node("Add", [total, f"{network}.posteriors"], [f"sum_{n}"])
+        total = f"sum_{n}" if n else f"{network}.posteriors"
+    node("Mul", [total, "share"], ["posteriors"])
+    node("Concat", [f"{network}.state_out" for network in parts], ["state_out"], axis=1)
 
     def value(name, size):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
 
     graph = helper.make_graph(
-        nodes, "answer", [value("features", width), value("state", hidden)], [value("posteriors", len(train.CLASSES)), value("state_out", hidden)],
+        nodes, "answer", [value("features", width), value("state", sum(units))],
+        [value("posteriors", len(train.CLASSES)), value("state_out", sum(units))],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="answerd-training")
     model.ir_version = 8
-    macs = sum(p[n].size for n in ("front_w", "in_w", "rec_w", "out_w"))
+    macs = sum(p[n].size for p in parts.values() for n in ("front_w", "in_w", "rec_w", "out_w"))
     helper.set_model_props(model, {
         "classes": " ".join(train.CLASSES), "feature_version": str(int(weights["version"])), "step_ms": "100",
         "multiply_adds_per_second": str(10 * macs),
@@ -87,10 +120,10 @@ def main():
     x = np.zeros((len(sounds), train.STEPS, sounds[0].shape[1]), np.float32)
     for n, steps in enumerate(sounds):
         x[n, : len(steps)] = steps[: train.STEPS]
-    p = {name: weights[name] for name in weights if name not in ("mean", "std", "temperature", "version")}
-    expected = train.softmax(train.predict(p, weights["mean"], weights["std"], x) / weights["temperature"])
+    parts = networks_of(weights)
+    expected = train.posteriors([train.predict(p, x) for p in parts.values()], weights["temperature"])
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
-    state = np.zeros((len(x), weights["rec_w"].shape[0]), np.float32)
+    state = np.zeros((len(x), sum(p["rec_w"].shape[0] for p in parts.values())), np.float32)
     worst = 0.0
     for step in range(x.shape[1]):
         posteriors, state = session.run(["posteriors", "state_out"], {"features": x[:, step], "state": state})

@@ -31,10 +31,12 @@ AUTOMATED = [CLASSES.index(c) for c in ("machine", "screening", "ivr")]
 HUMAN, SILENCE = CLASSES.index("human"), CLASSES.index("silence")
 FOLDS = 4
 STEPS = 160
-HIDDEN = 64
-FRONT = 64
 # Places in the features (src/detect/features.rs): the bands of five parts come first, then the level.
 BANDS, PARTS, LEVEL, SPEAKING, PAUSE, SPOKEN = 24, 5, 120, 129, 132, 138
+# Two networks side by side, whose posteriors are averaged: one is told everything, the other nothing of the spectrum. What it
+# says rests on cadence, level, pitch and tones, which differ less from source to source.
+# Name: (first feature, dense units, recurrent units, seed).
+NETWORKS = {"sound": (0, 64, 64, 20261120), "cadence": (LEVEL, 32, 32, 50)}
 SEED = 20261120
 
 
@@ -79,17 +81,17 @@ def load(calls, features):
     return x, y, w, rows, version
 
 
-def init(key, width):
+def init(key, width, dense, units):
     """Fresh parameters."""
     k = jax.random.split(key, 4)
     glorot = jax.nn.initializers.glorot_uniform()
     orthogonal = jax.nn.initializers.orthogonal()
     return {
-        "front_w": glorot(k[0], (width, FRONT)), "front_b": jnp.zeros(FRONT),
-        "in_w": glorot(k[1], (FRONT, 3 * HIDDEN)), "in_b": jnp.zeros(3 * HIDDEN).at[:HIDDEN].set(1.0),
-        "rec_w": jnp.concatenate([orthogonal(key, (HIDDEN, HIDDEN)) for key in jax.random.split(k[2], 3)], 1),
-        "rec_b": jnp.zeros(HIDDEN),
-        "out_w": glorot(k[3], (HIDDEN, len(CLASSES))), "out_b": jnp.zeros(len(CLASSES)),
+        "front_w": glorot(k[0], (width, dense)), "front_b": jnp.zeros(dense),
+        "in_w": glorot(k[1], (dense, 3 * units)), "in_b": jnp.zeros(3 * units).at[:units].set(1.0),
+        "rec_w": jnp.concatenate([orthogonal(key, (units, units)) for key in jax.random.split(k[2], 3)], 1),
+        "rec_b": jnp.zeros(units),
+        "out_w": glorot(k[3], (units, len(CLASSES))), "out_b": jnp.zeros(len(CLASSES)),
     }
 
 
@@ -98,18 +100,19 @@ def forward(p, x, keep=None):
 
     The unit's gates are update, reset and candidate; the reset gate acts after the recurrent product.
     """
+    units = p["rec_w"].shape[0]
     front = jnp.tanh(x @ p["front_w"] + p["front_b"])
     inputs = jnp.swapaxes(front @ p["in_w"] + p["in_b"], 0, 1)
 
     def step(h, a):
         r = h @ p["rec_w"]
-        gates = jax.nn.sigmoid(a[:, : 2 * HIDDEN] + r[:, : 2 * HIDDEN])
-        update, reset = gates[:, :HIDDEN], gates[:, HIDDEN:]
-        candidate = jnp.tanh(a[:, 2 * HIDDEN :] + reset * (r[:, 2 * HIDDEN :] + p["rec_b"]))
+        gates = jax.nn.sigmoid(a[:, : 2 * units] + r[:, : 2 * units])
+        update, reset = gates[:, :units], gates[:, units:]
+        candidate = jnp.tanh(a[:, 2 * units :] + reset * (r[:, 2 * units :] + p["rec_b"]))
         h = update * h + (1 - update) * candidate
         return h, h
 
-    _, states = jax.lax.scan(step, jnp.zeros((x.shape[0], HIDDEN)), inputs, unroll=4)
+    _, states = jax.lax.scan(step, jnp.zeros((x.shape[0], units)), inputs, unroll=4)
     states = jnp.swapaxes(states, 0, 1)
     if keep is not None:
         states = states * keep[:, None, :]
@@ -122,12 +125,14 @@ def loss_of(p, x, y, w, keep):
     return -(w[..., None] * target * logp).sum() / w.sum()
 
 
-def train(x, y, w, rows, members, epochs, seed, say=""):
-    """Parameters, mean and standard deviation, from the calls `members`."""
+def train(network, x, y, w, rows, members, epochs, fold, say=""):
+    """Parameters of a network, mean and standard deviation among them, from the calls `members`."""
+    first, dense, units, seed = NETWORKS[network]
+    seed += fold
     some = np.concatenate([x[n][w[n] > 0][::7] for n in members]).astype(np.float32)
     mean, std = some.mean(0), np.maximum(some.std(0), 1e-2)
     key = jax.random.PRNGKey(seed)
-    p = init(key, x.shape[2])
+    p = init(key, x.shape[2] - first, dense, units)
     batch = 128
     total = epochs * (len(members) // batch)
     optimiser = optax.chain(
@@ -159,8 +164,8 @@ def train(x, y, w, rows, members, epochs, seed, say=""):
         rest = rest * jax.random.bernoulli(k[2], 0.93, (n, 1, rest.shape[2]))
         x = jnp.concatenate([bands, rest], -1)
         x = x + 0.1 * jax.random.normal(k[1], x.shape)
-        keep = jax.random.bernoulli(k[3], 0.85, (x.shape[0], HIDDEN)) / 0.85
-        loss, gradient = jax.value_and_grad(loss_of)(p, x, y, w, keep)
+        keep = jax.random.bernoulli(k[3], 0.85, (n, units)) / 0.85
+        loss, gradient = jax.value_and_grad(loss_of)(p, x[..., first:], y, w, keep)
         change, state = optimiser.update(gradient, state, p)
         return optax.apply_updates(p, change), state, loss
 
@@ -176,12 +181,20 @@ def train(x, y, w, rows, members, epochs, seed, say=""):
             losses.append(loss)
         if epoch % 5 == 4 or epoch == epochs - 1:
             print(f"{say} epoch {epoch + 1} loss {np.mean(losses):.4f} {time.time() - began:.0f} s", flush=True)
-    return {k: np.asarray(v) for k, v in p.items()}, mean.astype(np.float32), std.astype(np.float32)
+    p |= {"mean": mean[first:].astype(np.float32), "std": std[first:].astype(np.float32)}
+    return {name: np.asarray(value) for name, value in p.items()}
 
 
-def predict(p, mean, std, x):
-    run = jax.jit(lambda x: forward(p, (x - mean) / std))
-    return np.concatenate([np.asarray(run(x[n : n + 256].astype(np.float32))) for n in range(0, len(x), 256)])
+def predict(p, x):
+    """Logits [N, T, C] of a network: the last features are those that it is told."""
+    run = jax.jit(lambda x: forward(p, (x - p["mean"]) / p["std"]))
+    width = len(p["mean"])
+    return np.concatenate([np.asarray(run(x[n : n + 256, :, -width:].astype(np.float32))) for n in range(0, len(x), 256)])
+
+
+def posteriors(logits, temperature):
+    """The mean of the networks' posteriors; `logits` has a row for each."""
+    return np.mean([softmax(z / temperature) for z in logits], 0)
 
 
 def softmax(z):
@@ -203,14 +216,11 @@ def auc(score, positive):
 
 
 def temperature_of(logits, y, w):
-    """The temperature that makes the posteriors of unseen calls most likely."""
+    """The temperature that makes the posteriors of unseen calls most likely, and the negative log-likelihood per step."""
     best = (np.inf, 1.0)
-    for t in np.linspace(0.6, 2.5, 39):
-        z = logits / t
-        logp = z - z.max(-1, keepdims=True)
-        logp -= np.log(np.exp(logp).sum(-1, keepdims=True))
-        nll = -(w * np.take_along_axis(logp, y[..., None], -1)[..., 0]).sum() / w.sum()
-        best = min(best, (float(nll), float(t)))
+    for t in np.linspace(0.6, 2.5, 20):
+        said = np.take_along_axis(posteriors(logits, t), y[..., None], -1)[..., 0]
+        best = min(best, (float(-(w * np.log(said + 1e-9)).sum() / w.sum()), float(t)))
     return best[1], best[0]
 
 
@@ -278,26 +288,31 @@ def probe(x, w, rows, split):
 
 
 def work(job):
-    """In a process of its own: the model of one fold and what it says of the fold's calls, or (-1) the model of all."""
-    fold, arguments = job
-    x, y, w, rows, version = load(arguments.calls, arguments.features)
+    """In a process of its own: a network of one fold and what it says of the fold's calls, or (-1) one of all."""
+    fold, network, arguments = job
+    kept = arguments.out / f"{network}-{fold}.npz"
+    x, y, w, rows, _ = load(arguments.calls, arguments.features)
     folds = np.array([int(row["fold"]) for row in rows])
-    say = f"fold {fold}:" if fold >= 0 else "all:"
-    model = train(x, y, w, rows, np.flatnonzero(folds != fold), arguments.epochs, SEED + fold, say)
-    # Complete but for the temperature, which the folds tell.
-    save(arguments.out, fold, *model, 1.0, version)
+    if kept.exists():
+        model = dict(np.load(kept))
+    else:
+        say = f"{network}, fold {fold}:" if fold >= 0 else f"{network}, all:"
+        model = train(network, x, y, w, rows, np.flatnonzero(folds != fold), arguments.epochs, fold, say)
+        np.savez(kept, **model)
     if fold < 0:
-        return fold, model, None, None
-    said = predict(*model, x[folds == fold])
+        return job, model, None, None
+    said = predict(model, x[folds == fold])
     del x, y, w
     x, _, _, rows, _ = load(arguments.unseen, arguments.unseen_features)
     folds = np.array([int(row["fold"]) for row in rows])
-    return fold, model, said, predict(*model, x[folds == fold])
+    return job, model, said, predict(model, x[folds == fold])
 
 
-def save(out, fold, p, mean, std, temperature, version):
+def save(out, fold, networks, temperature, version):
+    """Everything that export.py needs: each parameter under its network's name."""
     name = f"fold-{fold}.npz" if fold >= 0 else "all.npz"
-    np.savez(out / name, mean=mean, std=std, temperature=np.float32(temperature), version=np.int64(version), **p)
+    flat = {f"{network}.{name}": value for network, p in networks.items() for name, value in p.items()}
+    np.savez(out / name, temperature=np.float32(temperature), version=np.int64(version), **flat)
 
 
 def figures_of_folds(post, x, w, rows):
@@ -321,25 +336,31 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    models = {}
+    jobs = [(fold, network, arguments) for fold in (-1, *range(FOLDS)) for network in NETWORKS]
+    models = {fold: {} for fold in (-1, *range(FOLDS))}
     said = {"hard_and_ordinary": {}, "unseen": {}}
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        for fold, model, of_calls, of_unseen in pool.map(work, [(fold, arguments) for fold in (-1, *range(FOLDS))]):
-            models[fold] = model
-            said["hard_and_ordinary"][fold], said["unseen"][fold] = of_calls, of_unseen
-    sets = {"unseen": load(arguments.unseen, arguments.unseen_features), "hard_and_ordinary": load(arguments.calls, arguments.features)}
+        for (fold, network, _), model, of_calls, of_unseen in pool.map(work, jobs):
+            models[fold][network] = model
+            said["hard_and_ordinary"][fold, network], said["unseen"][fold, network] = of_calls, of_unseen
+    sets = {"unseen": (arguments.unseen, arguments.unseen_features), "hard_and_ordinary": (arguments.calls, arguments.features)}
     figures = {}
-    for name, (x, y, w, rows, version) in sets.items():
+    for name, paths in sets.items():
+        x, y, w, rows, version = load(*paths)
         fold = np.array([int(row["fold"]) for row in rows])
-        logits = np.zeros((*y.shape, len(CLASSES)), np.float32)
-        for f in range(FOLDS):
-            logits[fold == f] = said[name][f]
+        logits = np.zeros((len(NETWORKS), *y.shape, len(CLASSES)), np.float32)
+        for n, network in enumerate(NETWORKS):
+            for f in range(FOLDS):
+                logits[n, fold == f] = said[name][f, network]
         if name == "unseen":
             temperature, nll = temperature_of(logits, y, w)
             figures |= {"feature_version": version, "temperature": temperature, "nll": nll}
-        figures[name] = figures_of_folds(softmax(logits / temperature), x, w, rows)
-    for fold, model in models.items():
-        save(arguments.out, fold, *model, temperature, version)
+        figures[name] = figures_of_folds(posteriors(logits, temperature), x, w, rows)
+        for n, network in enumerate(NETWORKS):
+            alone = figures_of(softmax(logits[n] / temperature), x, w, rows, np.arange(len(rows)))
+            figures[name][f"{network}_alone"] = alone
+    for fold, networks in models.items():
+        save(arguments.out, fold, networks, temperature, version)
     (arguments.out / "figures.json").write_text(json.dumps(figures, indent=1))
     for name in sets:
         for f in range(FOLDS):
