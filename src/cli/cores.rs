@@ -3,9 +3,20 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Works on each thing; results in the things' order. Each thread begins with what `prepare` makes for it; `done` is told
-/// after each thing how many are done.
+/// Works on each thing with a thread for each core; the like of [`on_cores`].
 pub(super) fn on_all_cores<T: Sync, W, R: Send>(
+    things: &[T],
+    prepare: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, &T) -> R + Sync,
+    done: impl Fn(usize) + Sync,
+) -> Vec<R> {
+    on_cores(std::thread::available_parallelism().map_or(1, usize::from), things, prepare, work, done)
+}
+
+/// Works on each thing with so many threads; results in the things' order. Each thread begins with what `prepare` makes for
+/// it; `done` is told after each thing how many are done.
+pub(super) fn on_cores<T: Sync, W, R: Send>(
+    threads: usize,
     things: &[T],
     prepare: impl Fn() -> W + Sync,
     work: impl Fn(&mut W, &T) -> R + Sync,
@@ -13,7 +24,7 @@ pub(super) fn on_all_cores<T: Sync, W, R: Send>(
 ) -> Vec<R> {
     let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let results: Mutex<Vec<Option<R>>> = Mutex::new(things.iter().map(|_| None).collect());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(things.len());
+    let threads = threads.min(things.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -44,6 +55,7 @@ mod tests {
         let mut told = told.into_inner().unwrap();
         told.sort_unstable();
         assert_eq!(told, (1..=500).collect::<Vec<_>>());
+        assert_eq!(on_cores(3, &things[..2], || (), |(), n| *n, |_| ()), [0, 1]);
         assert!(on_all_cores(&[0; 0], || (), |(), n| *n, |_| ()).is_empty());
     }
 }

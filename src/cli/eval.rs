@@ -5,15 +5,17 @@ use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::audio::{SAMPLE_RATE, frames};
-use crate::cli::cores::on_all_cores;
+use crate::cli::cores::on_cores;
+use crate::cli::lines::Lines;
 use crate::cli::offline::{self, Offline};
 use crate::cli::progress::Progress;
-use crate::detect::{Model, ModelError};
-use crate::eval::{self, Call, Failed, Report, Settings, Stress, Truth};
+use crate::detect::{Goal, Model};
+use crate::eval::{self, Answer, Call, Contender, Failed, Report, Settings, Stress, Told, Truth};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -37,7 +39,8 @@ Exit status: 0 if all recordings were measured, 1 if not.
 Examples:
   answerd eval calls/truth.csv --html report.html
   answerd eval calls/truth.csv --grammar builtin:speech/voicemail --json > report.json
-  answerd eval calls/truth.csv --noise 15 --loss 3 --codec ulaw")]
+  answerd eval calls/truth.csv --noise 15 --loss 3 --codec ulaw
+  answerd eval calls/truth.csv --baselines --plots docs/plots --calls calls.jsonl")]
 pub(super) struct Arguments {
     /// What is true of the recordings.
     #[arg(value_name = "TRUTH.csv")]
@@ -50,6 +53,20 @@ pub(super) struct Arguments {
     /// Write a page with plots to look at, too.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write roc.svg, reliability.svg, decision-times.svg and beep-errors.svg into this folder, too.
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
+    /// Write what was told of each call, too: one JSON object per line, in the order of the table, as it comes.
+    #[arg(long, value_name = "FILE")]
+    calls: Option<PathBuf>,
+    /// Compare with others on the same calls: Asterisk's energy rules (app_amd), a DESA-2 beep detector like FreeSWITCH's
+    /// mod_avmd, both written after their documentation, and this program's rules without a model. Takes some five times as
+    /// long.
+    #[arg(long)]
+    baselines: bool,
+    /// Work on so many recordings at a time, instead of one per core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Add white noise to every recording, at this signal-to-noise ratio in dB; the same noise each time.
     #[arg(long, value_name = "DB", value_parser = parse_db, allow_negative_numbers = true)]
     noise: Option<f64>,
@@ -94,26 +111,41 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         drop(offline.other_model(&folder.join(file)).with_context(unfit)?);
     }
 
+    let rivals = if arguments.baselines { Some(Rivals::new(&offline, &arguments.options)?) } else { None };
+    let lines = arguments.calls.as_deref().map(Lines::create).transpose()?;
+
+    let threads = arguments.jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let progress = Progress::new(truths.len());
-    let measured = on_all_cores(
-        &truths,
+    let numbered: Vec<(usize, &Truth)> = truths.iter().enumerate().collect();
+    let measured = on_cores(
+        threads,
+        &numbered,
         || Models { usual: offline.model(), named: BTreeMap::new() },
-        |models, truth| {
-            let model = if named.contains_key(truth.model.as_str()) {
-                models.of(&truth.model, || offline.other_model(&folder.join(&truth.model)))?
-            } else {
-                &mut models.usual
-            };
-            measure(&folder.join(&truth.file), truth, &stress, &offline, model)
+        |models, (number, truth)| {
+            let measured = models.of(&truth.model, &named, &offline, folder).and_then(|model| {
+                let (call, sound, holes) = measure(&folder.join(&truth.file), truth, &stress, &offline, model)?;
+                let answers = rivals.as_ref().map(|rivals| rivals.answers(model, sound, &holes)).transpose()?;
+                Ok((call, answers.unwrap_or_default()))
+            });
+            if let Some(lines) = &lines {
+                lines.put(*number, line(truth, measured.as_ref().map(|(call, _)| call)));
+            }
+            measured
         },
         |done| progress.done(done),
     );
     drop(progress);
+    if let (Some(lines), Some(file)) = (lines, &arguments.calls) {
+        lines.finish().with_context(|| format!("cannot write {}", file.display()))?;
+    }
 
-    let (mut calls, mut failed) = (Vec::new(), Vec::new());
+    let (mut calls, mut answers, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for (truth, result) in truths.iter().zip(measured) {
         match result {
-            Ok(call) => calls.push(call),
+            Ok((call, of_rivals)) => {
+                calls.push(call);
+                answers.push((truth, of_rivals));
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 eprintln!("answerd: {name}: line {}: {}: {error}", truth.line, truth.file);
@@ -124,17 +156,30 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         truth: name,
         grammar: arguments.options.grammar.clone(),
+        goal: match offline.goal() {
+            Goal::Answer => "answer",
+            Goal::Beep => "beep",
+            Goal::Voicemail => "voicemail",
+        },
         backend: offline.backend.clone(),
         models: named.into_keys().map(str::to_owned).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stress: arguments.stress_in_words(),
     };
-    let report = Report::new(settings, &calls, failed);
+    let mut report = Report::new(settings, &calls, failed);
+    report.comparison = rivals.map(|rivals| rivals.compared(&answers)).unwrap_or_default();
     let told = if arguments.json { serde_json::to_string_pretty(&report)? + "\n" } else { eval::text(&report) };
     std::io::stdout().lock().write_all(told.as_bytes()).context("cannot write the report")?;
     // After the report, so that this is there even if the page can't be written.
     if let Some(file) = &arguments.html {
         std::fs::write(file, eval::page(&report)).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if let Some(folder) = &arguments.plots {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for (name, drawing) in eval::plots(&report) {
+            let file = folder.join(name);
+            std::fs::write(&file, drawing.to_svg()).with_context(|| format!("cannot write {}", file.display()))?;
+        }
     }
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -159,20 +204,108 @@ struct Models {
 }
 
 impl Models {
-    /// The model of a name, loaded if it was not used before.
-    fn of(&mut self, name: &str, load: impl FnOnce() -> Result<Model, ModelError>) -> anyhow::Result<&mut Model> {
+    /// The model that the table names in a row, loaded if it was not used before; or the usual one.
+    fn of(
+        &mut self,
+        name: &str,
+        named: &BTreeMap<&str, u64>,
+        offline: &Offline,
+        folder: &Path,
+    ) -> anyhow::Result<&mut Model> {
+        if !named.contains_key(name) {
+            return Ok(&mut self.usual);
+        }
         match self.named.entry(name.to_owned()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(load()?)),
+            Entry::Vacant(place) => Ok(place.insert(offline.other_model(&folder.join(name))?)),
         }
     }
 }
 
-fn measure(file: &Path, truth: &Truth, stress: &Stress, offline: &Offline, model: &mut Model) -> anyhow::Result<Call> {
+/// Decides a recording; gives its sound, too, and the holes in it: from, length, in samples.
+fn measure(
+    file: &Path,
+    truth: &Truth,
+    stress: &Stress,
+    offline: &Offline,
+    model: &mut Model,
+) -> anyhow::Result<(Call, Vec<i16>, Vec<(usize, usize)>)> {
     let mut sound = offline::read(file)?;
     let holes = stress.apply(&truth.file, &mut sound);
     let outcome = offline.decide(model, &frames(&sound, &holes))?;
-    Ok(Call { truth: truth.clone(), outcome, duration_s: sound.len() as f64 / f64::from(SAMPLE_RATE) })
+    let duration_s = sound.len() as f64 / f64::from(SAMPLE_RATE);
+    Ok((Call { truth: truth.clone(), outcome, duration_s }, sound, holes))
+}
+
+/// A call's line.
+fn line(truth: &Truth, call: Result<&Call, &anyhow::Error>) -> String {
+    let value = match call {
+        Ok(call) => serde_json::to_string(&Told::of(call)),
+        Err(error) => {
+            let error = format!("{error:#}");
+            serde_json::to_string(&Failed { file: truth.file.clone(), line: truth.line, error })
+        }
+    };
+    value.expect("these have no maps and no numbers that JSON lacks")
+}
+
+/// What is compared: this program with both of its grammars, with and without a model, and others.
+struct Rivals {
+    answer: Offline,
+    voicemail: Offline,
+    /// Whether there is a model beside the rules.
+    model: bool,
+}
+
+impl Rivals {
+    const ANSWER: &str = "builtin:speech/answer";
+    const VOICEMAIL: &str = "builtin:speech/voicemail";
+
+    fn new(offline: &Offline, options: &offline::Options) -> anyhow::Result<Self> {
+        Ok(Self {
+            answer: offline.with_grammar(options, Self::ANSWER)?,
+            voicemail: offline.with_grammar(options, Self::VOICEMAIL)?,
+            model: offline.backend != Model::rules().backend().to_string(),
+        })
+    }
+
+    /// What each tells of a recording, in the order of [`Rivals::names`].
+    fn answers(&self, model: &mut Model, mut sound: Vec<i16>, holes: &[(usize, usize)]) -> anyhow::Result<Vec<Answer>> {
+        let mut answers = Vec::new();
+        let mut rules = Model::rules();
+        let pieces = frames(&sound, holes);
+        for offline in [&self.answer, &self.voicemail] {
+            if self.model {
+                answers.push(Answer::of_outcome(&offline.decide(model, &pieces)?));
+            }
+            answers.push(Answer::of_outcome(&offline.decide(&mut rules, &pieces)?));
+        }
+        drop(pieces);
+        // They know no holes: what did not arrive is silence.
+        for (from, length) in holes {
+            sound[*from..*from + *length].fill(0);
+        }
+        answers.push(Answer::of_energy_rules(&sound));
+        answers.push(Answer::of_desa(&sound));
+        Ok(answers)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let ours = |grammar: &str| {
+            let model = self.model.then(|| format!("answerd, {grammar}"));
+            model.into_iter().chain([format!("answerd without a model, {grammar}")])
+        };
+        let others = ["energy rules (app_amd)", "DESA-2 (like mod_avmd)"].map(str::to_owned);
+        ours("answer").chain(ours("voicemail")).chain(others).collect()
+    }
+
+    fn compared(&self, answers: &[(&Truth, Vec<Answer>)]) -> Vec<Contender> {
+        let of = |(n, name)| {
+            let told: Vec<_> = answers.iter().filter_map(|(truth, each)| Some((*truth, *each.get(n)?))).collect();
+            Contender::new(name, &told)
+        };
+        self.names().into_iter().enumerate().map(of).collect()
+    }
 }
 
 impl Arguments {

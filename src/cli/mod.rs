@@ -9,6 +9,7 @@ mod demo;
 mod detect;
 mod eval;
 mod features;
+mod lines;
 mod offline;
 mod progress;
 mod serve;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{Config, Detector, Event, Listen, Model, ModelError, Outcome, Plans, advance};
+use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, advance};
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
@@ -50,7 +50,7 @@ pub(super) struct Offline {
 impl Offline {
     /// Fails if the grammar or a model that was asked for can't be used; what is wrong is said before any work.
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
-        let listen = listening(options)?;
+        let listen = listening(&options.grammar, options)?;
         let config = Config { model: options.model.clone(), rules_only: options.rules, ..Config::default() };
         let backend = match Model::load(&config) {
             Ok(model) => model.backend().to_string(),
@@ -72,6 +72,18 @@ impl Offline {
     /// Another model of a thread's own, in the place of the one that was asked for.
     pub(super) fn other_model(&self, file: &Path) -> Result<Model, ModelError> {
         Model::load(&Config { model: Some(file.to_owned()), ..(*self.config).clone() })
+    }
+
+    /// What it listens for.
+    pub(super) fn goal(&self) -> Goal {
+        self.listen.goal
+    }
+
+    /// The like listening with another grammar.
+    pub(super) fn with_grammar(&self, options: &Options, grammar: &str) -> anyhow::Result<Self> {
+        let listen = listening(grammar, options)?;
+        let (config, backend) = (Arc::clone(&self.config), self.backend.clone());
+        Ok(Self { listen, config, plans: Plans::default(), backend })
     }
 
     /// What is decided of sound after whose end nothing arrives any more.
@@ -107,8 +119,8 @@ fn pieces(frame: Frame<'_>) -> impl Iterator<Item = Frame<'_>> {
 }
 
 /// What the grammar asks for.
-fn listening(options: &Options) -> anyhow::Result<Listen> {
-    let body = Body { media_type: "text/uri-list", bytes: options.grammar.as_bytes(), ..Body::default() };
+fn listening(grammar: &str, options: &Options) -> anyhow::Result<Listen> {
+    let body = Body { media_type: "text/uri-list", bytes: grammar.as_bytes(), ..Body::default() };
     let resolved = match resolve(&body, &Store::new(0), &Documents::new()).map_err(|error| anyhow!("{error}"))? {
         Resolution::Done(mut resolved) => {
             // A recording is listened to for words alone.

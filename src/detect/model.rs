@@ -214,6 +214,15 @@ impl Model {
         })
     }
 
+    /// Runs one step of so many new streams that have heard nothing, and tells of how many it was told something: for checks
+    /// and for measuring what a step costs.
+    pub fn trial(&mut self, batch: usize) -> usize {
+        let features = [0.0; FEATURES];
+        let mut states = vec![Vec::new(); batch];
+        let mut turns: Vec<_> = states.iter_mut().map(|state| Turn { features: &features, state }).collect();
+        self.step(&mut turns).iter().flatten().count()
+    }
+
     /// One step for each stream. Without a model, or when it fails, nothing is told, and the rules decide.
     pub(super) fn step(&mut self, turns: &mut [Turn<'_>]) -> Vec<Option<Posteriors>> {
         let batch = turns.len();

@@ -2,7 +2,7 @@
 
 use crate::eval::statistics::{Calibration, Share, Spread};
 use crate::eval::{Report, Told, ToldBeep};
-use crate::plot::color::{BLUE, GREEN, GREY, INK, PAPER, VERMILION};
+use crate::plot::color::{BLUE, GREEN, GREY, INK, PAPER, PURPLE, VERMILION};
 use crate::plot::{Anchor, Area, Axes, Axis, Color, Drawing, Tick};
 
 /// Letters within a chart.
@@ -39,6 +39,18 @@ pub(super) fn roc(report: &Report) -> Drawing {
     drawing.rect(paper, PAPER);
     corner.draw(&mut drawing);
     curve(&mut drawing, &corner, report);
+    // What others decided; answerd's own point is drawn with its curve.
+    for contender in report.comparison.iter().filter(|contender| !contender.name.starts_with("answerd")) {
+        let (people, automated) = (&contender.people_told_human, &contender.automated_told_human);
+        let (Some(y), Some(x)) = (people.value(), automated.value()) else { continue };
+        let (x, y) = axes.at((x, y));
+        let hint = format!(
+            "{}: people {} of {}, automated {} of {}",
+            contender.name, people.hits, people.of, automated.hits, automated.of
+        );
+        drawing.dot((x, y), 4.0, PURPLE, hint);
+        drawing.text((x + 8.0, y + 4.0), contender.name.clone(), LETTERS, Anchor::Start, PURPLE);
+    }
     let x = axes.at_x(0.98);
     if let Some(auc) = report.all.auc {
         let line = format!("area {:.3} [{:.3}-{:.3}]", auc.area, auc.low, auc.high);

@@ -1,17 +1,26 @@
 //! Judging detection: recordings against their truth, and pictures of what was heard.
 
+mod aims;
+pub mod baseline;
 mod charts;
+mod comparison;
 mod page;
 mod picture;
+mod plots;
 mod report;
 mod statistics;
 mod stress;
 mod text;
 mod truth;
 
+pub use aims::{Aim, Reached};
+pub use comparison::{Answer, Contender};
 pub use page::{page, picture_page};
 pub use picture::picture;
-pub use report::{Beeps, Call, Failed, Figures, Group, Report, Row, Settings, Told, ToldBeep, WorstFold};
+pub use plots::plots;
+pub use report::{
+    Beeps, Call, Failed, Figures, Group, OfLabel, Report, Row, Settings, Told, ToldBeep, Within, WorstFold,
+};
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};
 pub use text::text;

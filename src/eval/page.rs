@@ -3,7 +3,7 @@
 use std::fmt::{Result, Write};
 
 use crate::eval::text::{self, cells, error, rate, share, spread};
-use crate::eval::{Group, Report, charts};
+use crate::eval::{Group, Reached, Report, charts};
 use crate::plot::{Drawing, escape};
 
 const STYLE: &str = "\
@@ -76,6 +76,14 @@ fn write(html: &mut String, report: &Report) -> Result {
     writeln!(html, "<p class=\"grey\">{}</p>", escape(&with.join(" \u{b7} ")))?;
     tiles(html, report)?;
 
+    html.write_str("<h2>Against the aims</h2>\n<div class=\"card scroll\">\n")?;
+    aims(html, report)?;
+    html.write_str("</div>\n")?;
+    if !report.comparison.is_empty() {
+        html.write_str("<h2>Compared on the same calls</h2>\n<div class=\"card scroll\">\n")?;
+        comparison(html, report)?;
+        html.write_str("</div>\n")?;
+    }
     html.write_str("<h2>Told of each kind</h2>\n<div class=\"card scroll\">\n")?;
     matrix(html, report)?;
     html.write_str("</div>\n<h2>People against automated answers</h2>\n<div class=\"cards\">\n")?;
@@ -109,6 +117,49 @@ fn write(html: &mut String, report: &Report) -> Result {
     }
     wrong(html, report)?;
     html.write_str("</body>\n</html>\n")
+}
+
+fn aims(html: &mut String, report: &Report) -> Result {
+    html.write_str(
+        "<table><tr><th></th><th class=\"left\">measured</th><th>floor</th><th>goal</th><th class=\"left\">reached</th></tr>\n",
+    )?;
+    for aim in &report.aims {
+        let [measured, floor, goal, reached] = text::aim(aim);
+        let ink = match aim.reached {
+            Reached::Goal => "#007a5a",
+            Reached::Floor => "#0072b2",
+            Reached::Nothing => "#b84a00",
+            Reached::NotMeasured => "#6a7580",
+        };
+        writeln!(
+            html,
+            "<tr><td>{}</td><td class=\"left\">{measured}</td><td>{floor}</td><td>{goal}</td>\
+             <td class=\"left\" style=\"color:{ink}\">{reached}</td></tr>",
+            escape(&aim.name)
+        )?;
+    }
+    html.write_str("</table>\n")
+}
+
+fn comparison(html: &mut String, report: &Report) -> Result {
+    html.write_str("<table><tr><th></th>")?;
+    for column in text::CONTENDER_COLUMNS {
+        write!(html, "<th>{column}</th>")?;
+    }
+    html.write_str("</tr>\n")?;
+    for contender in &report.comparison {
+        write!(html, "<tr><td>{}</td>", escape(&contender.name))?;
+        for cell in text::contender(contender) {
+            write!(html, "<td>{cell}</td>")?;
+        }
+        html.write_str("</tr>\n")?;
+    }
+    html.write_str("</table>\n")?;
+    for contender in report.comparison.iter().filter(|contender| !contender.false_in.is_empty()) {
+        let kinds = escape(&text::false_in(contender));
+        writeln!(html, "<p class=\"grey\">false beeps of {}: {kinds}</p>", escape(&contender.name))?;
+    }
+    Ok(())
 }
 
 fn tiles(html: &mut String, report: &Report) -> Result {

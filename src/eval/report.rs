@@ -7,12 +7,16 @@ use serde::Serialize;
 use crate::audio::SampleTime;
 use crate::detect::{Label, Outcome};
 use crate::eval::Truth;
+use crate::eval::aims::{Aim, aims};
+use crate::eval::comparison::Contender;
 use crate::eval::statistics::{Auc, Calibration, Rate, RocPoint, Share, Spread, roc, round};
 
 /// A beep told so near the true one's beginning is the true one, in seconds.
 const BEEP_NEAR_S: f64 = 0.2;
 /// Speech told so much before it begins is told too early, in seconds.
 const EARLY_S: f64 = 0.3;
+/// Times by which shares of the calls are counted, in seconds.
+const WITHIN_S: [f64; 10] = [0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0];
 
 /// One recording: its truth, what was told of it, its length in seconds.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct Settings {
     pub truth: String,
     /// URI of the grammar.
     pub grammar: String,
+    /// What it listens for: "answer", "beep" or "voicemail".
+    pub goal: &'static str,
     /// What ran the model.
     pub backend: String,
     /// Models that the table names, each for some of the calls.
@@ -60,8 +66,20 @@ pub struct Report {
     pub settings: Settings,
     /// All calls together.
     pub all: Figures,
+    /// The figures against the project's aims.
+    pub aims: Vec<Aim>,
+    /// The like figures of other ways to tell, on the same calls, if asked for.
+    pub comparison: Vec<Contender>,
     /// Labels told for each kind of call: the confusion matrix.
     pub confusion: Vec<Row>,
+    /// Rightly told ones of each label.
+    pub by_label: Vec<OfLabel>,
+    /// People and automated answers told as a tone, music or silence.
+    pub speech_told_otherwise: Share,
+    /// When people and automated answers were told: how many by which time.
+    pub told_within: Vec<Within>,
+    /// Machines told as automated: when, after the speech's beginning, in seconds.
+    pub machine_after_onset_s: Option<Spread>,
     /// People against automated answers, by the confidence that it is a person.
     pub roc: Vec<RocPoint>,
     /// How right confidences are, over all calls.
@@ -101,6 +119,26 @@ pub struct Row {
     pub told: BTreeMap<&'static str, usize>,
     /// Rightly told ones.
     pub right: Share,
+}
+
+/// How many calls of one label are told rightly.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OfLabel {
+    /// The true label.
+    pub label: &'static str,
+    /// Rightly told ones.
+    pub right: Share,
+}
+
+/// How many are told rightly by a time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Within {
+    /// The time in seconds.
+    pub seconds: f64,
+    /// People told as people so long after the greeting's end or sooner.
+    pub people: Share,
+    /// Automated answers told as such so long after the speech's beginning or sooner.
+    pub automated: Share,
 }
 
 /// The figures of some calls.
@@ -275,25 +313,41 @@ impl Call {
         })
     }
 
-    fn as_told(&self) -> Told {
-        let truth = &self.truth;
-        Told {
+    /// When a person that is told as one is told, after the greeting's end.
+    fn human_after_greeting_s(&self) -> Option<f64> {
+        let right = self.is_person() && self.told() == Label::Human;
+        right.then(|| Some(self.decided_at_s() - self.truth.greeting_end_s?))?
+    }
+
+    /// When an automated answer that is told as one is told, after the speech's beginning.
+    fn automated_after_onset_s(&self) -> Option<f64> {
+        let right = self.is_automated() && is_automated(self.told());
+        right.then(|| Some(self.decided_at_s() - self.truth.speech_on_s?))?
+    }
+}
+
+impl Told {
+    /// What is told of a call.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        let truth = &call.truth;
+        Self {
             file: truth.file.clone(),
             truth: truth.label.as_str(),
             detail: truth.detail.clone(),
             source: truth.voice_source().to_owned(),
             codec: truth.codec.clone(),
             fold: truth.fold.clone(),
-            label: self.told().as_str(),
-            confidence: round(f64::from(self.outcome.confidence), 4),
-            right: self.is_right(self.told()),
-            human: round(self.human(), 4),
-            decided_at_s: round(self.decided_at_s(), 4),
+            label: call.told().as_str(),
+            confidence: round(f64::from(call.outcome.confidence), 4),
+            right: call.is_right(call.told()),
+            human: round(call.human(), 4),
+            decided_at_s: round(call.decided_at_s(), 4),
             true_greeting_end_s: truth.greeting_end_s,
             true_speech_on_s: truth.speech_on_s,
             true_beep_on_s: truth.beep_on_s,
-            beep: self.beep(),
-            reason: self.outcome.reason.clone(),
+            beep: call.beep(),
+            reason: call.outcome.reason.clone(),
         }
     }
 }
@@ -318,10 +372,24 @@ impl Report {
         }
         let folds = calls.iter().any(|call| !call.truth.fold.is_empty());
         let by_fold = if folds { groups(calls, |truth| (Label::Unknown, truth.fold.clone())) } else { Vec::new() };
-        Self {
+        let confusion = confusion(calls);
+        let otherwise = |label| {
+            use Label::{Busy, Fax, Music, Ringback, Silence, Sit};
+            matches!(label, Sit | Fax | Busy | Ringback | Music | Silence)
+        };
+        let machines: Vec<&Call> = calls.iter().filter(|call| call.truth.label == Label::Machine).collect();
+        let mut report = Self {
             settings,
             all: Figures::of(&every),
-            confusion: confusion(calls),
+            aims: Vec::new(),
+            comparison: Vec::new(),
+            by_label: by_label(&confusion),
+            speech_told_otherwise: Share::count(speech.iter().map(|call| otherwise(call.told()))),
+            told_within: WITHIN_S.map(|seconds| Within::of(&speech, seconds)).to_vec(),
+            machine_after_onset_s: Spread::of(
+                machines.iter().filter_map(|call| call.automated_after_onset_s()).collect(),
+            ),
+            confusion,
             roc: roc(&people, &automated),
             calibration: calibration(&every),
             calibration_speech: calibration(&speech),
@@ -334,9 +402,11 @@ impl Report {
             by_fold,
             by_source: groups(calls, |truth| (Label::Unknown, truth.voice_source().to_owned())),
             by_codec: groups(calls, |truth| (Label::Unknown, truth.codec.clone())),
-            calls: calls.iter().map(Call::as_told).collect(),
+            calls: calls.iter().map(Told::of).collect(),
             failed,
-        }
+        };
+        report.aims = aims(&report);
+        report
     }
 
     /// All labels that were told, in the order of their declaration.
@@ -399,6 +469,34 @@ fn confusion(calls: &[Call]) -> Vec<Row> {
     rows.into_values().collect()
 }
 
+fn by_label(confusion: &[Row]) -> Vec<OfLabel> {
+    let mut labels: Vec<OfLabel> = Vec::new();
+    for row in confusion {
+        match labels.last_mut() {
+            Some(last) if last.label == row.label => {
+                last.right.hits += row.right.hits;
+                last.right.of += row.right.of;
+            }
+            _ => labels.push(OfLabel { label: row.label, right: row.right }),
+        }
+    }
+    labels
+}
+
+impl Within {
+    /// Of all calls of which the time is known that is counted from.
+    fn of(calls: &[&Call], seconds: f64) -> Self {
+        let by_then = |after: Option<f64>| after.is_some_and(|after| after <= seconds);
+        let people = calls.iter().filter(|call| call.is_person() && call.truth.greeting_end_s.is_some());
+        let automated = calls.iter().filter(|call| call.is_automated() && call.truth.speech_on_s.is_some());
+        Self {
+            seconds,
+            people: Share::count(people.map(|call| by_then(call.human_after_greeting_s()))),
+            automated: Share::count(automated.map(|call| by_then(call.automated_after_onset_s()))),
+        }
+    }
+}
+
 /// The calls in groups of one name, in order of a label and the name.
 fn groups(calls: &[Call], name: impl Fn(&Truth) -> (Label, String)) -> Vec<Group> {
     let mut groups: BTreeMap<(Label, String), Vec<&Call>> = BTreeMap::new();
@@ -430,10 +528,8 @@ impl Figures {
         let human = |label| label == Label::Human;
         let lost = |label| !matches!(label, Label::Human | Label::Silence | Label::Unknown);
         let (of_people, of_automated) = scores(calls);
-        let after_greeting = people.iter().filter(|call| human(call.told()));
-        let after_greeting = after_greeting.filter_map(|call| Some(call.decided_at_s() - call.truth.greeting_end_s?));
-        let after_onset = automated.iter().filter(|call| is_automated(call.told()));
-        let after_onset = after_onset.filter_map(|call| Some(call.decided_at_s() - call.truth.speech_on_s?));
+        let after_greeting = calls.iter().filter_map(|call| call.human_after_greeting_s());
+        let after_onset = calls.iter().filter_map(|call| call.automated_after_onset_s());
         Self {
             right: Share::count(calls.iter().map(|call| call.is_right(call.told()))),
             people_told_human: share(&people, human),
@@ -555,6 +651,23 @@ mod tests {
         let sums = |groups: &[Group]| groups.iter().map(|group| group.figures.right.of).sum::<usize>();
         assert_eq!((sums(&report.by_kind), sums(&report.by_source), sums(&report.by_codec)), (7, 7, 7));
         assert_eq!(report.told(), ["human", "machine", "sit", "beep", "unknown"]);
+    }
+
+    #[test]
+    fn labels_and_times_are_counted() {
+        let report = Report::new(Settings::default(), &calls(), Vec::new());
+        let labels: Vec<_> = report.by_label.iter().map(|each| (each.label, each.right.hits, each.right.of)).collect();
+        assert_eq!(labels, [("human", 1, 3), ("machine", 2, 2), ("ivr", 0, 1), ("sit", 1, 1)]);
+        assert_eq!(report.speech_told_otherwise, Share { hits: 0, of: 6 });
+        assert_eq!(report.machine_after_onset_s.unwrap().count, 1);
+        let by = |seconds: f64| report.told_within.iter().find(|within| within.seconds == seconds).unwrap();
+        // One person told 0.75 s after the greeting, one machine told 7.1 s after the onset.
+        assert_eq!((by(0.5).people, by(0.75).people), (Share { hits: 0, of: 3 }, Share { hits: 1, of: 3 }));
+        assert_eq!((by(5.0).automated, by(7.5).automated), (Share { hits: 0, of: 3 }, Share { hits: 1, of: 3 }));
+        let aim = |name: &str| report.aims.iter().find(|aim| aim.name == name).unwrap();
+        assert_eq!(aim("machine told as a machine").reached, crate::eval::Reached::Goal);
+        assert_eq!(aim("ivr told as ivr").reached, crate::eval::Reached::Nothing);
+        assert_eq!(aim("screening told as screening").reached, crate::eval::Reached::NotMeasured);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::{Result, Write};
 
 use crate::eval::statistics::{Calibration, Rate, Share, Spread};
-use crate::eval::{Figures, Group, Report};
+use crate::eval::{Aim, Contender, Figures, Group, Report};
 
 /// The report as tables, to be read in a terminal.
 #[must_use]
@@ -61,8 +61,21 @@ fn write(out: &mut String, report: &Report) -> Result {
     for stress in &settings.stress {
         writeln!(out, "stress: {stress}")?;
     }
+    writeln!(out, "\nAgainst the aims")?;
+    for aim in &report.aims {
+        let [measured, floor, goal, reached] = self::aim(aim);
+        writeln!(out, "{:42} {measured:32} floor {floor:9} goal {goal:9} {reached}", aim.name)?;
+    }
+    if !report.comparison.is_empty() {
+        writeln!(out)?;
+        comparison(out, report)?;
+    }
     writeln!(out, "\nTold of each kind (95 % intervals are Wilson's)")?;
     confusion(out, report)?;
+    writeln!(out, "\nTold rightly of each label")?;
+    for label in &report.by_label {
+        writeln!(out, "{:10} {}", label.label, share(&label.right))?;
+    }
 
     let all = &report.all;
     writeln!(out, "\nright: {}", share(&all.right))?;
@@ -76,10 +89,20 @@ fn write(out: &mut String, report: &Report) -> Result {
     }
     writeln!(out, "expected calibration error: {}", error(&report.calibration))?;
     writeln!(out, "expected calibration error, people and automated: {}", error(&report.calibration_speech))?;
+    for bin in &report.calibration.bins {
+        let right = share(&bin.right);
+        writeln!(out, "  {:.1} to {:.1}: mean confidence {:.3}, right {right}", bin.from, bin.to, bin.confidence)?;
+    }
 
     writeln!(out, "\nDecided")?;
     writeln!(out, "people, after the greeting's end: {}", spread(all.human_after_greeting_s.as_ref(), "s"))?;
     writeln!(out, "automated, after the speech's onset: {}", spread(all.automated_after_onset_s.as_ref(), "s"))?;
+    let machines = report.machine_after_onset_s.as_ref();
+    writeln!(out, "machines alone, after the speech's onset: {}", spread(machines, "s"))?;
+    for within in &report.told_within {
+        let (people, automated) = (share(&within.people), share(&within.automated));
+        writeln!(out, "  within {:5.2} s: people {people:32} automated {automated}", within.seconds)?;
+    }
     for (label, times) in &report.decided_s {
         writeln!(out, "{label}, after the answer: {}", spread(Some(times), "s"))?;
     }
@@ -128,6 +151,89 @@ fn write(out: &mut String, report: &Report) -> Result {
     Ok(())
 }
 
+/// What was measured for an aim, its floor, its goal, and what is reached.
+pub(super) fn aim(aim: &Aim) -> [String; 4] {
+    let Aim { unit, measured, interval, of, .. } = aim;
+    let number = |value: f64| if *unit == "%" { format!("{value:.1}") } else { format!("{value:.2}") };
+    let measured = measured.map_or_else(
+        || "-".to_owned(),
+        |value| {
+            let interval = interval.map(|(low, high)| format!(" [{}-{}]", number(low), number(high)));
+            format!("{} {unit}{} ({of})", number(value), interval.unwrap_or_default()).replace("  ", " ")
+        },
+    );
+    let sign = if aim.more_is_better { "\u{2265}" } else { "\u{2264}" };
+    let bound = |value: f64| format!("{sign} {value} {unit}").trim_end().to_owned();
+    [measured, bound(aim.floor), bound(aim.goal), aim.reached.as_str().to_owned()]
+}
+
+/// The columns of a comparison: of people and of automated answers those told human or automated; median and 95 % of the
+/// times of decision, people's after the greeting's end, the others' after the onset; beeps found, the median of when they
+/// are told after their beginning, false ones in an hour.
+pub(super) const CONTENDER_COLUMNS: [&str; 9] = [
+    "people told human",
+    "people told auto",
+    "auto told auto",
+    "auto told human",
+    "people after",
+    "auto after",
+    "beeps found",
+    "told after onset",
+    "false an hour",
+];
+
+/// A contender's figures, in the order of [`CONTENDER_COLUMNS`].
+pub(super) fn contender(contender: &Contender) -> [String; 9] {
+    let percent = |share: &Share| {
+        let (low, high) = share.interval();
+        let [low, high] = [low, high].map(|share| 100.0 * share);
+        share.value().map_or_else(|| "-".to_owned(), |value| format!("{:.1} [{low:.0}-{high:.0}] %", 100.0 * value))
+    };
+    let rate = contender.false_beeps.and_then(|rate| Some((rate.per_hour?, rate.interval?)));
+    [
+        percent(&contender.people_told_human),
+        percent(&contender.people_told_automated),
+        percent(&contender.automated_told_automated),
+        percent(&contender.automated_told_human),
+        times(contender.human_after_greeting_s),
+        times(contender.automated_after_onset_s),
+        percent(&contender.beep_recall),
+        contender.beep_after_onset_s.map_or_else(|| "-".to_owned(), |spread| format!("{:.2} s", spread.median)),
+        rate.map_or_else(|| "-".to_owned(), |(rate, (low, high))| format!("{rate:.1} [{low:.1}-{high:.1}]")),
+    ]
+}
+
+/// Where a contender told beeps that are none.
+pub(super) fn false_in(contender: &Contender) -> String {
+    let kinds = contender.false_in.iter().map(|(kind, share)| format!("{kind} {} of {}", share.hits, share.of));
+    kinds.collect::<Vec<_>>().join(", ")
+}
+
+fn comparison(out: &mut String, report: &Report) -> Result {
+    let width = report.comparison.iter().map(|each| each.name.chars().count()).max().unwrap_or(0);
+    write!(out, "{:width$}", "Compared")?;
+    for column in CONTENDER_COLUMNS {
+        write!(out, " {column:>18}")?;
+    }
+    writeln!(out)?;
+    for each in &report.comparison {
+        write!(out, "{:width$}", each.name)?;
+        for cell in contender(each) {
+            write!(out, " {cell:>18}")?;
+        }
+        writeln!(out)?;
+    }
+    for each in report.comparison.iter().filter(|each| !each.false_in.is_empty()) {
+        writeln!(out, "false beeps of {}: {}", each.name, false_in(each))?;
+    }
+    Ok(())
+}
+
+/// Median and 95 % of times.
+fn times(spread: Option<Spread>) -> String {
+    spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.2}/{:.2} s", spread.median, spread.p95))
+}
+
 fn confusion(out: &mut String, report: &Report) -> Result {
     let told = report.told();
     write!(out, "{:22}{:>6} ", "", "calls")?;
@@ -163,14 +269,14 @@ fn table(out: &mut String, title: &str, groups: &[Group]) -> Result {
     let head = format!("By {title}");
     write!(out, "{head:width$} {:>6}", "calls")?;
     for column in COLUMNS {
-        write!(out, " {column:>12}")?;
+        write!(out, " {column:>13}")?;
     }
     writeln!(out)?;
     for group in groups {
         let figures = &group.figures;
         write!(out, "{:width$} {:>6}", name(&group.name), figures.right.of)?;
         for cell in cells(figures) {
-            write!(out, " {cell:>12}")?;
+            write!(out, " {cell:>13}")?;
         }
         writeln!(out)?;
     }
@@ -183,7 +289,7 @@ pub(super) fn name(name: &str) -> &str {
 }
 
 /// What the columns of a group are: of people and of automated answers those told human or automated; the area under the
-/// ROC curve; the medians of the times of decision, people's after the greeting's end, the others' after the onset.
+/// ROC curve; median and 95 % of the times of decision, people's after the greeting's end, the others' after the onset.
 const COLUMNS: [&str; 10] = [
     "right",
     "people:human",
@@ -202,8 +308,6 @@ pub(super) fn cells(figures: &Figures) -> [String; 10] {
     let of = |share: &Share| {
         if share.of == 0 { "-".to_owned() } else { format!("{} of {}", share.hits, share.of) }
     };
-    let median =
-        |spread: Option<Spread>| spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.2} s", spread.median));
     [
         of(&figures.right),
         of(&figures.people_told_human),
@@ -211,8 +315,8 @@ pub(super) fn cells(figures: &Figures) -> [String; 10] {
         of(&figures.automated_told_automated),
         of(&figures.automated_told_human),
         figures.auc.map_or_else(|| "-".to_owned(), |auc| format!("{:.3}", auc.area)),
-        median(figures.human_after_greeting_s),
-        median(figures.automated_after_onset_s),
+        times(figures.human_after_greeting_s),
+        times(figures.automated_after_onset_s),
         of(&figures.beeps.recall),
         figures.beeps.false_beeps.count.to_string(),
     ]

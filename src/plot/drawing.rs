@@ -188,8 +188,54 @@ impl Drawing {
         self.shapes.push(Shape::Text { at, text: text.into(), size, anchor, color });
     }
 
+    /// Another drawing, with its upper left corner at a place.
+    pub fn place(&mut self, (dx, dy): (f64, f64), other: Self) {
+        let moved = |(x, y): (f64, f64)| (x + dx, y + dy);
+        self.shapes.extend(other.shapes.into_iter().map(|mut shape| {
+            match &mut shape {
+                Shape::Rect { area, .. } | Shape::Image { area, .. } => (area.x, area.y) = moved((area.x, area.y)),
+                Shape::Line { points, .. } | Shape::Polygon { points, .. } => {
+                    points.iter_mut().for_each(|at| *at = moved(*at));
+                }
+                Shape::Dot { at, .. } | Shape::Text { at, .. } => *at = moved(*at),
+            }
+            shape
+        }));
+    }
+
     /// Dots, stretched to an area.
     pub fn image(&mut self, area: Area, image: Image) {
         self.shapes.push(Shape::Image { area, image });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::color::INK;
+
+    #[test]
+    fn a_placed_drawing_keeps_its_form() {
+        let mut inner = Drawing::new(20.0, 10.0);
+        inner.rect(Area { x: 1.0, y: 2.0, width: 3.0, height: 4.0 }, INK);
+        inner.line(vec![(0.0, 0.0), (5.0, 6.0)], INK, 1.0);
+        inner.polygon(vec![(1.0, 1.0)], INK);
+        inner.dot((2.0, 2.0), 1.0, INK, String::new());
+        inner.text((3.0, 3.0), "x", 9.0, Anchor::Start, INK);
+        inner.image(Area { x: 4.0, y: 4.0, width: 1.0, height: 1.0 }, Image { width: 1, height: 1, rgb: vec![0; 3] });
+        let mut outer = Drawing::new(200.0, 100.0);
+        outer.place((100.0, 50.0), inner);
+        let places: Vec<(f64, f64)> = outer
+            .shapes
+            .iter()
+            .map(|shape| match shape {
+                Shape::Rect { area, .. } | Shape::Image { area, .. } => (area.x, area.y),
+                Shape::Line { points, .. } | Shape::Polygon { points, .. } => points[points.len() - 1],
+                Shape::Dot { at, .. } | Shape::Text { at, .. } => *at,
+            })
+            .collect();
+        let wanted = [(101.0, 52.0), (105.0, 56.0), (101.0, 51.0), (102.0, 52.0), (103.0, 53.0), (104.0, 54.0)];
+        assert_eq!(places, wanted);
+        assert!(matches!(&outer.shapes[0], Shape::Rect { area, .. } if (area.width, area.height) == (3.0, 4.0)));
     }
 }

@@ -114,6 +114,52 @@ fn each_fold_is_decided_by_the_model_that_its_rows_name() {
 }
 
 #[test]
+fn others_are_measured_on_the_same_calls_and_charts_and_lines_are_written() {
+    let folder = folder("eval-compared");
+    let (plots, lines) = (folder.join("plots"), folder.join("calls.jsonl"));
+    let truth = audio("truth.csv");
+    let options = ["--plots", plots.to_str().unwrap(), "--calls", lines.to_str().unwrap()];
+    let compared = |more: &[&str]| {
+        let output = answerd(&[&["eval", &truth, "--baselines", "--jobs", "2"], more].concat());
+        assert!(output.status.success(), "{}", told(&output).1);
+        told(&output).0
+    };
+    let report: serde_json::Value =
+        serde_json::from_str(&compared(&[&["--json", "--grammar", "builtin:speech/voicemail"], &options[..]].concat()))
+            .unwrap();
+    let of = |name: &str, figure: &str| {
+        let each = report["comparison"].as_array().unwrap().iter().find(|each| each["name"] == name).unwrap();
+        (each[figure]["hits"].as_u64().unwrap(), each[figure]["of"].as_u64().unwrap())
+    };
+    for ours in ["answerd, answer", "answerd, voicemail", "answerd without a model, voicemail"] {
+        assert_eq!(of(ours, "people_told_human"), (1, 1), "{ours}");
+    }
+    assert_eq!(of("answerd, voicemail", "beep_recall"), (1, 1));
+    assert_eq!(of("energy rules (app_amd)", "people_told_human"), (1, 1));
+    assert_eq!(of("energy rules (app_amd)", "automated_told_automated"), (1, 1));
+    assert_eq!(of("energy rules (app_amd)", "beep_recall"), (0, 0), "it tells no beeps");
+    assert_eq!(of("DESA-2 (like mod_avmd)", "people_told_human"), (0, 0), "it does not tell who answered");
+    assert_eq!(of("DESA-2 (like mod_avmd)", "beep_recall").1, 1);
+    let aims = report["aims"].as_array().unwrap();
+    let aim = |name: &str| aims.iter().find(|aim| aim["name"] == name).unwrap()["reached"].as_str().unwrap().to_owned();
+    assert_eq!((aim("people told human"), aim("ivr told as ivr")), ("goal".to_owned(), "not_measured".to_owned()));
+    assert_eq!(aim("beeps found"), "goal");
+
+    for name in ["roc.svg", "reliability.svg", "decision-times.svg", "beep-errors.svg"] {
+        let svg = std::fs::read_to_string(plots.join(name)).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.contains("3 calls"), "{name}: {svg}");
+    }
+    let lines = std::fs::read_to_string(lines).unwrap();
+    let files = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["file"].clone());
+    assert_eq!(files.collect::<Vec<_>>(), ["person.wav", "voicemail.wav", "sit.wav"]);
+
+    let text = compared(&[]);
+    for words in ["\nAgainst the aims\n", "\nCompared ", "energy rules (app_amd)", "within  1.00 s: people 100.0 %"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_said_and_the_rest_is_measured() {
     let folder = folder("eval-errors");
     let table = folder.join("truth.csv");
