@@ -17,8 +17,8 @@ const PEAK_HZ: std::ops::Range<f32> = 340.0..650.0;
 const SHARE: f32 = 0.8;
 /// Fainter sound is off, in dB.
 const FAINTEST_DB: f32 = -50.0;
-/// Off is this much fainter than the tone.
-const FALL_DB: f32 = 10.0;
+/// Off is this much fainter than the tone: what is left may be noise 10 dB under it.
+const FALL_DB: f32 = 6.5;
 /// How far the strongest peak may move within one tone; two tones 40 Hz apart pull it to and fro.
 const WANDER_HZ: f32 = 80.0;
 /// The same for two tones that can be told apart: they swap places as the strongest.
@@ -29,20 +29,25 @@ const UNSTEADY_DB: f32 = 4.0;
 const DIRT: u32 = 6;
 /// Shortest phase, in milliseconds: less is dirt.
 const LEAST_MS: u64 = 60;
-/// Busy and congestion: a tone this long, as much silence, twice; in milliseconds.
+/// Busy and congestion: a tone this long, as much silence, twice; in milliseconds. Shorter ones are special dial tones.
 const BUSY_MS: std::ops::Range<u64> = 150..820;
+const BUSY_OFF_MS: std::ops::Range<u64> = 120..820;
 const BUSY_ALIKE: f64 = 0.25;
+/// Congestion in some networks is a long tone and a short one in turns, in a steady beat: how much its cycles differ.
+const BEAT_ALIKE: f64 = 0.06;
 /// Ringback: one long tone, or a short pair of tones, then a long silence; in milliseconds.
 const RING_MS: std::ops::Range<u64> = 750..2_400;
 const RING_PAIR_MS: std::ops::Range<u64> = 300..520;
 const RING_PAIR_GAP_MS: std::ops::Range<u64> = 120..320;
-/// A first ring is not told above this, in hertz: only busy tones, and beeps, are higher.
+/// Ringback lies below this, in hertz: only busy tones, and beeps, are higher.
 const RING_HZ: f32 = 520.0;
-/// Silence that makes a first ring sure, in milliseconds: longer than any busy tone's, and than it takes to say hello
-/// after a ring that was cut off by the answer.
-const RING_SILENCE_MS: u64 = 2_200;
-/// The same after a double ring, whose silence lasts 2 s.
+/// Silence between rings, in milliseconds, after a single ring and after a double one.
+const RING_SILENCE_MS: u64 = 1_500;
 const RING_PAIR_SILENCE_MS: u64 = 1_300;
+/// A tone that begins after that silence is the next ring after this long, in milliseconds.
+const NEXT_RING_MS: u64 = 250;
+/// Two rings differ by less, in hertz.
+const RING_NEAR_HZ: f32 = 45.0;
 /// A tone that lasts longer than any ring or busy tone is a dial tone, or no tone of these at all.
 const LONGEST_MS: u64 = 2_500;
 
@@ -59,7 +64,7 @@ pub(super) struct Progress {
     pub(super) off_ms: u64,
     /// Frequency of the strongest peak in hertz.
     pub(super) hz: f32,
-    /// Whole cycles heard: 1 for a first ring.
+    /// Cycles heard: 1 for a first ring and the silence after it, which may be the last one before the answer.
     pub(super) cycles: u32,
     /// Loudest level of the last tone in dB.
     pub(super) level_db: f32,
@@ -157,6 +162,9 @@ impl CallProgress {
                         return None;
                     }
                     let hz = self.mean_hz();
+                    if let Some(tone) = self.phases.back_mut() {
+                        tone.hz = hz;
+                    }
                     self.phases.push_back(Phase { tone: false, on: phase.off, off: hop.end, hz, cut: false });
                 } else if let Some(last) = self.phases.back_mut() {
                     last.off = hop.end;
@@ -243,14 +251,20 @@ fn alike(one: u64, other: u64) -> bool {
 /// Tone and silence of like length, twice, and the third tone begun.
 fn busy(phases: &[Phase]) -> Option<Progress> {
     let [.., tone, silence, next_tone, next_silence, third] = phases else { return None };
+    let even = (alike(tone.ms(), next_tone.ms()) || tone.cut && tone.ms() < next_tone.ms())
+        && alike(silence.ms(), next_silence.ms())
+        // The window makes tones longer and silences shorter; lengths of some networks differ by a third.
+        && (0.5..2.0).contains(&(next_silence.ms() as f64 / next_tone.ms() as f64));
+    let (cycle, next_cycle) = (next_tone.on.ms_since(tone.on), third.on.ms_since(next_tone.on));
+    let beat = !tone.cut
+        && BUSY_OFF_MS.contains(&silence.ms())
+        && (cycle as f64 - next_cycle as f64).abs() <= BEAT_ALIKE * cycle as f64;
     let fits = tone.tone
         && third.ms() >= LEAST_MS
         && (tone.cut || BUSY_MS.contains(&tone.ms()))
         && BUSY_MS.contains(&next_tone.ms())
-        && (alike(tone.ms(), next_tone.ms()) || tone.cut && tone.ms() < next_tone.ms())
-        && alike(silence.ms(), next_silence.ms())
-        // The window makes tones longer and silences shorter; lengths of some networks differ by a third.
-        && (0.5..2.0).contains(&(next_silence.ms() as f64 / next_tone.ms() as f64))
+        && BUSY_OFF_MS.contains(&next_silence.ms())
+        && (even || beat)
         && !(RING_PAIR_MS.contains(&next_tone.ms()) && next_silence.ms() * 10 < next_tone.ms() * 7);
     fits.then(|| Progress {
         ringing: false,
@@ -263,7 +277,8 @@ fn busy(phases: &[Phase]) -> Option<Progress> {
     })
 }
 
-/// A ring, single or double, and a silence that is too long for a busy tone.
+/// A ring, single or double, a silence that is too long for a busy tone, and the next ring begun. The first ring alone is
+/// told with one cycle.
 fn ring(phases: &[Phase]) -> Option<Progress> {
     let told = |on: &Phase, on_ms, silence: &Phase, cycles| Progress {
         ringing: true,
@@ -274,24 +289,20 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
         cycles,
         level_db: 0.0,
     };
+    let again = |first: &Phase, next: &Phase| {
+        next.tone && next.ms() >= NEXT_RING_MS && (first.hz - next.hz).abs() < RING_NEAR_HZ && first.hz < RING_HZ
+    };
+    let pair = |first: &Phase, gap: &Phase, second: &Phase| {
+        second.tone
+            && RING_PAIR_MS.contains(&second.ms())
+            && RING_PAIR_GAP_MS.contains(&gap.ms())
+            && (alike(first.ms(), second.ms()) || first.cut && first.ms() < second.ms())
+    };
     match phases {
-        [.., first, gap, second, silence]
-            if !silence.tone
-                && RING_PAIR_MS.contains(&second.ms())
-                && RING_PAIR_GAP_MS.contains(&gap.ms())
-                && (first.cut || alike(first.ms(), second.ms()))
-                && silence.ms() >= RING_PAIR_SILENCE_MS =>
+        [.., first, gap, second, silence, next]
+            if pair(first, gap, second) && silence.ms() >= RING_PAIR_SILENCE_MS && again(second, next) =>
         {
-            Some(told(first, second.ms(), silence, 1))
-        }
-        [.., first, gap, second, silence]
-            if !silence.tone
-                && RING_MS.contains(&second.ms())
-                && (first.cut || alike(first.ms(), second.ms()))
-                && gap.ms() >= 1_500
-                && silence.ms() >= LEAST_MS =>
-        {
-            Some(told(first, second.ms(), gap, 2))
+            Some(told(first, second.ms(), silence, 2))
         }
         // Some lines ring in short tones without the long silence.
         [.., first, gap, second, next_gap, third, silence]
@@ -304,6 +315,18 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
                 && next_gap.ms() * 10 < third.ms() * 7 =>
         {
             Some(told(first, third.ms(), next_gap, 2))
+        }
+        [.., first, silence, next]
+            if (RING_MS.contains(&first.ms()) || first.cut && first.ms() < RING_MS.end)
+                && silence.ms() >= RING_SILENCE_MS
+                && again(first, next) =>
+        {
+            Some(told(first, first.ms(), silence, 2))
+        }
+        [.., first, gap, second, silence]
+            if pair(first, gap, second) && !silence.tone && silence.ms() >= RING_PAIR_SILENCE_MS =>
+        {
+            Some(told(first, second.ms(), silence, 1))
         }
         [.., tone, silence]
             if !silence.tone

@@ -21,6 +21,8 @@ const FLAGS_HZ: (f32, f32) = (1_550.0, 1_950.0);
 const FLAGS_SHARE: f32 = 0.85;
 /// Flags last 1 s +-15 % (T.30).
 const FLAGS_HOPS: u32 = 60;
+/// Hops without them that break them off: loss hides them for a moment.
+const FLAGS_GAP: u32 = 6;
 /// Spread of the strongest peak over the flags, in hertz: a single tone has none.
 const FLAGS_SPREAD_HZ: f32 = 30.0;
 /// Fainter sound is nothing, in dB.
@@ -64,6 +66,7 @@ pub(super) struct Machine {
     answer_hz: f32,
     calling: Option<SampleTime>,
     flags: u32,
+    flags_gap: u32,
     sum_hz: f32,
     sum_hz2: f32,
 }
@@ -120,9 +123,13 @@ impl Machine {
         let all: f32 = hop.power.iter().sum();
         let band: f32 = hop.power[low..=high].iter().sum();
         if hop.level_db < FAINTEST_DB || band < FLAGS_SHARE * all {
-            (self.flags, self.sum_hz, self.sum_hz2) = (0, 0.0, 0.0);
+            self.flags_gap += 1;
+            if self.flags_gap > FLAGS_GAP {
+                (self.flags, self.sum_hz, self.sum_hz2) = (0, 0.0, 0.0);
+            }
             return None;
         }
+        self.flags_gap = 0;
         self.flags += 1;
         let hz = hop.peaks[0].hz - 1_750.0;
         self.sum_hz += hz;

@@ -28,8 +28,10 @@ const PIP_HZ: f32 = 15.0;
 /// them after so many ms.
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
 const PROGRESS_WAIT_MS: u64 = 1_050;
-/// Tones as long as a ring wait for a ring's silence.
+/// Tones as long as a ring, and no higher, are no beep with nothing said before; a listening for beeps alone waits for a
+/// ring's silence.
 const RING_MS: u64 = 700;
+const RING_HZ: f32 = 520.0;
 const RING_WAIT_MS: u64 = 2_250;
 /// The like for the first tone of SIT, with the tones that follow it, and for a fax's answer tone, which changes its phase.
 const SIT_HZ: std::ops::Range<f32> = 880.0..1_020.0;
@@ -55,6 +57,12 @@ impl Policy {
                 continue;
             }
             let beep = candidate.beep;
+            if self.listen.goal != Goal::Beep
+                && !view.said(beep.level_db)
+                && is_ring(&beep, evidence.progress_suspected)
+            {
+                continue;
+            }
             let wait = if view.said(beep.level_db) { None } else { doubt_ms(&beep, evidence.progress_suspected) };
             if let Some(wait) = wait {
                 self.held = Some((beep, candidate.score, wait));
@@ -157,6 +165,11 @@ fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
     } else {
         None
     }
+}
+
+/// Whether a tone may be a ring.
+fn is_ring(beep: &Beep, progress_suspected: bool) -> bool {
+    progress_suspected && (PROGRESS_HZ.start..RING_HZ).contains(&beep.hz) && beep.off.ms_since(beep.on) >= RING_MS
 }
 
 fn is_next_pip(first: &Beep, next: &Beep) -> bool {

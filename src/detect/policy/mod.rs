@@ -11,6 +11,7 @@ mod tones;
 use crate::audio::SampleTime;
 use crate::detect::activity::Cadence;
 use crate::detect::belief::{Belief, Posteriors};
+use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
 use crate::detect::policy::speech::MUSIC_SURE;
 use crate::detect::view::View;
@@ -51,6 +52,8 @@ pub(super) struct Policy {
     pip: Option<(Beep, f32)>,
     /// A tone that is a beep unless it is the network's, its score, and how long to wait for that in ms.
     held: Option<(Beep, f32, u64)>,
+    /// A ring that no other one has followed.
+    rung: Option<Progress>,
     /// When a tone last sounded that may be a beep.
     toned: Option<SampleTime>,
     /// When sound last arrived.
@@ -76,6 +79,7 @@ impl Policy {
             awaiting: None,
             pip: None,
             held: None,
+            rung: None,
             toned: None,
             arrived: now,
         }

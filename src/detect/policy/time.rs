@@ -52,8 +52,8 @@ impl Policy {
 
     pub(super) fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
         let Some(speech) = view.speech else {
-            if let Some(music) = music_after_all(view, why) {
-                return music;
+            if let Some(outcome) = self.only_rung(view).or_else(|| music_after_all(view, why)) {
+                return outcome;
             }
             return view.conclude(Label::Unknown, 0.0, view.belief.method, format!("{why}: no speech, no known tone"));
         };

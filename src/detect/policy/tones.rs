@@ -1,5 +1,6 @@
 //! The network's tones and fax machines: each decides alone.
 
+use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
 use crate::detect::fax::Fax;
 use crate::detect::policy::Policy;
@@ -43,18 +44,25 @@ impl Policy {
             _ => {}
         }
         let progress = evidence.progress.filter(|progress| progress.level_db >= gate)?;
-        // After a greeting one ring is not enough: a beep and a silence look alike.
-        if view.said(progress.level_db) && progress.cycles < 2 {
+        // One ring may be the last one before the answer. After a greeting it is none: a beep and a silence look alike.
+        if progress.cycles < 2 {
+            self.rung = Some(progress).filter(|progress| !view.said(progress.level_db));
             return None;
         }
-        let (label, sure, word) = match (progress.ringing, progress.cycles) {
-            (true, 1) => (Label::Ringback, RING_ONCE_SURE, "ringback"),
-            (true, _) => (Label::Ringback, RINGBACK_SURE, "ringback"),
-            (false, _) => (Label::Busy, BUSY_SURE, "busy"),
-        };
-        let seconds = |ms: u64| ms as f32 / 1000.0;
-        let (on, off) = (seconds(progress.on_ms), seconds(progress.off_ms));
-        let reason = format!("{word} tone near {:.0} Hz, {on:.2} s on, {off:.2} s off", progress.hz);
-        Some(view.conclude(label, sure, Method::Rules, reason))
+        let (label, sure) = if progress.ringing { (Label::Ringback, RINGBACK_SURE) } else { (Label::Busy, BUSY_SURE) };
+        Some(told(view, label, sure, &progress))
     }
+
+    /// When time is over: a ring was all that was heard.
+    pub(super) fn only_rung(&self, view: &View<'_>) -> Option<Outcome> {
+        let rung = self.rung.filter(|_| view.speech.is_none())?;
+        Some(told(view, Label::Ringback, RING_ONCE_SURE, &rung))
+    }
+}
+
+fn told(view: &View<'_>, label: Label, sure: f32, progress: &Progress) -> Outcome {
+    let seconds = |ms: u64| ms as f32 / 1000.0;
+    let (on, off) = (seconds(progress.on_ms), seconds(progress.off_ms));
+    let reason = format!("{label} tone near {:.0} Hz, {on:.2} s on, {off:.2} s off", progress.hz);
+    view.conclude(label, sure, Method::Rules, reason)
 }
