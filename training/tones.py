@@ -4,18 +4,54 @@ import numpy as np
 
 RATE = 8000
 
-# Frequencies (hertz) and cadence (seconds on, off, on, off ...). ITU-T E.180 and its country list.
-RINGBACK = [
-    ((440, 480), (2, 4)), ((440, 480), (2, 4)), ((380, 460), (2, 4)), ((400, 450), (0.4, 0.2, 0.4, 2.0)), ((425,), (1, 4)),
-    ((440,), (1.5, 3.5)), ((425,), (1.5, 3)), ((400, 416), (1, 2)), ((375, 425), (0.4, 0.2, 0.4, 2.0)), ((450,), (1, 4)),
-    ((383, 417), (0.4, 0.2, 0.4, 2.0)), ((425,), (0.8, 3.2)), ((425,), (1, 5)), ((400,), (1.2, 4.6)),
-]
-BUSY = [
-    ((480, 620), (0.5, 0.5)), ((480, 620), (0.5, 0.5)), ((480, 620), (0.25, 0.25)), ((480, 620), (0.25, 0.25)), ((400,), (0.375, 0.375)),
-    ((425,), (0.48, 0.48)), ((425,), (0.24, 0.24)), ((440,), (0.5, 0.5)), ((425,), (0.2, 0.2)), ((425,), (0.5, 0.5)), ((425,), (0.25, 0.25)),
-    ((400,), (0.5, 0.5)), ((400,), (0.75, 0.75)), ((450,), (0.35, 0.35)), ((425,), (0.375, 0.375)), ((425,), (0.167, 0.167)),
-    ((400,), (0.4, 0.35, 0.225, 0.525)),
-]
+# Frequencies (hertz) and cadence (seconds on, off, on, off ...) by country, from ITU-T E.180 and its list of national tones.
+NETWORKS = {
+    "us": {"ringback": [((440, 480), (2, 4))], "busy": [((480, 620), (0.5, 0.5))], "congestion": [((480, 620), (0.25, 0.25))]},
+    "us-old": {"ringback": [((380, 460), (2, 4))], "busy": [((480, 620), (0.5, 0.5))]},
+    "uk": {
+        "ringback": [((400, 450), (0.4, 0.2, 0.4, 2.0))], "busy": [((400,), (0.375, 0.375))],
+        "congestion": [((400,), (0.4, 0.35, 0.225, 0.525))],
+    },
+    "ie": {"ringback": [((400, 450), (0.4, 0.2, 0.4, 2.0))], "busy": [((425,), (0.5, 0.5))]},
+    "de": {"ringback": [((425,), (1, 4))], "busy": [((425,), (0.48, 0.48))], "congestion": [((425,), (0.24, 0.24))]},
+    "fr": {"ringback": [((440,), (1.5, 3.5))], "busy": [((440,), (0.5, 0.5))], "congestion": [((440,), (0.25, 0.25))]},
+    "es": {"ringback": [((425,), (1.5, 3))], "busy": [((425,), (0.2, 0.2))], "congestion": [((425,), (0.2, 0.2, 0.2, 0.6))]},
+    "it": {"ringback": [((425,), (1, 4))], "busy": [((425,), (0.5, 0.5))], "congestion": [((425,), (0.2, 0.2))]},
+    "pt": {"ringback": [((425,), (1, 5))], "busy": [((425,), (0.5, 0.5))], "congestion": [((425,), (0.2, 0.2))]},
+    "se": {"ringback": [((425,), (1, 5))], "busy": [((425,), (0.25, 0.25))]},
+    "ru": {"ringback": [((425,), (0.8, 3.2))], "busy": [((425,), (0.4, 0.4))], "congestion": [((425,), (0.167, 0.167))]},
+    "hu": {"ringback": [((425,), (1.2, 3.7))], "busy": [((425,), (0.3, 0.3))]},
+    "jp": {"ringback": [((384, 416), (1, 2)), ((380, 420), (1, 2)), ((400, 416), (1, 2))], "busy": [((400,), (0.5, 0.5))]},
+    "kr": {"ringback": [((440, 480), (1, 2))], "busy": [((480, 620), (0.5, 0.5))]},
+    "in": {
+        "ringback": [((375, 425), (0.4, 0.2, 0.4, 2.0)), ((400,), (0.4, 0.2, 0.4, 2.0))], "busy": [((400,), (0.75, 0.75))],
+        "congestion": [((400,), (0.25, 0.25))],
+    },
+    "cn": {"ringback": [((450,), (1, 4))], "busy": [((450,), (0.35, 0.35))]},
+    "hk": {"ringback": [((440, 480), (0.4, 0.2, 0.4, 3.0))], "busy": [((480, 620), (0.5, 0.5))]},
+    "sg": {"ringback": [((425,), (0.4, 0.2, 0.4, 2.0))], "busy": [((425,), (0.75, 0.75))]},
+    "au": {"ringback": [((383, 417), (0.4, 0.2, 0.4, 2.0)), ((400, 450), (0.4, 0.2, 0.4, 2.0))], "busy": [((425,), (0.375, 0.375))]},
+    "nz": {"ringback": [((400, 450), (0.4, 0.2, 0.4, 2.0))], "busy": [((400,), (0.5, 0.5))], "congestion": [((400,), (0.25, 0.25))]},
+    "br": {"ringback": [((425,), (1, 4))], "busy": [((425,), (0.25, 0.25))], "congestion": [((425,), (0.25, 0.25, 0.75, 0.25))]},
+    "mx": {"ringback": [((425,), (1, 4))], "busy": [((425,), (0.25, 0.25))]},
+    "ar": {"ringback": [((425,), (1, 4.5))], "busy": [((425,), (0.3, 0.2))], "congestion": [((425,), (0.3, 0.4))]},
+    "za": {"ringback": [((400,), (0.4, 0.2, 0.4, 2.0))], "busy": [((400,), (0.5, 0.5))]},
+    "il": {"ringback": [((400,), (1, 3))], "busy": [((400,), (0.5, 0.5))]},
+    "tr": {"ringback": [((450,), (2, 4))], "busy": [((450,), (0.5, 0.5))]},
+    "ch": {"ringback": [((425,), (1, 4))], "busy": [((425,), (0.5, 0.5))], "congestion": [((425,), (0.2, 0.2))]},
+}
+RINGBACK = [tone for kinds in NETWORKS.values() for tone in kinds["ringback"]]
+BUSY = [tone for kinds in NETWORKS.values() for kind in ("busy", "congestion") for tone in kinds.get(kind, [])]
+# Special information tones: frequencies and seconds of the three. North America's say why (Bellcore SR-2275); ITU-T E.180 has one form,
+# of which networks make longer and shorter ones.
+LONG, SHORT = 0.380, 0.274
+SIT = {
+    "vacant code": ((985.2, 1370.6, 1776.7), (LONG, SHORT, LONG)), "intercept": ((913.8, 1370.6, 1776.7), (SHORT, SHORT, LONG)),
+    "no circuit": ((985.2, 1428.5, 1776.7), (LONG, LONG, LONG)), "reorder": ((913.8, 1428.5, 1776.7), (SHORT, LONG, LONG)),
+    "no circuit distant": ((913.8, 1370.6, 1776.7), (LONG, LONG, LONG)), "reorder distant": ((985.2, 1428.5, 1776.7), (SHORT, LONG, LONG)),
+    "itu": ((950, 1400, 1800), (0.33, 0.33, 0.33)), "itu short": ((950, 1400, 1800), (0.27, 0.27, 0.27)),
+    "itu long": ((950, 1400, 1800), (0.40, 0.40, 0.40)), "fr": ((950, 1400, 1800), (0.30, 0.30, 0.30)),
+}
 
 
 def sine(hz, seconds, phase=0.0):
@@ -64,17 +100,13 @@ def busy(rng, seconds):
     return cadence(rng, frequencies, pattern, seconds)
 
 
-def sit(rng):
-    """Three rising tones: the North American four, or ITU-T E.180's."""
-    if rng.random() < 0.7:
-        first, second = rng.choice([913.8, 985.2]), rng.choice([1370.6, 1428.5])
-        lengths = rng.choice([0.274, 0.380]), rng.choice([0.274, 0.380]), 0.380
-        frequencies = first, second, 1776.7
-    else:
-        frequencies, lengths = (950, 1400, 1800), (0.33, 0.33, 0.33)
+def sit(rng, name=None):
+    """Three rising tones, with the tolerances that networks keep: the form called `name`, or any."""
+    frequencies, lengths = SIT[name or str(rng.choice(list(SIT)))]
+    wander = 0.01 if max(lengths) < 0.33 or frequencies[0] != 950 else 0.02
     parts = []
     for hz, seconds in zip(frequencies, lengths):
-        parts.append(sine(hz * (1 + rng.uniform(-0.01, 0.01)), seconds * (1 + rng.uniform(-0.08, 0.08))))
+        parts.append(sine(hz * (1 + rng.uniform(-wander, wander)), seconds * (1 + rng.uniform(-0.06, 0.06))))
         parts.append(np.zeros(int(rng.uniform(0, 0.03) * RATE)))
     return np.concatenate(parts)
 
@@ -88,11 +120,14 @@ def v21(rng, seconds):
     return edges(np.sin(2 * np.pi * np.cumsum(hz) / RATE), 0.003)
 
 
-def fax(rng, seconds):
-    """What an answering fax machine or modem sends, or (one in four) a calling one."""
+FAX = ["ced", "ansam", "v21", "cng"]
+
+
+def fax(rng, seconds, kind=None):
+    """What an answering fax machine or modem sends, or (one in four) a calling one: the `kind` of FAX, or any."""
     out = []
     total = 0.0
-    kind = rng.choice(["ced", "ansam", "v21", "cng"])
+    kind = kind or str(rng.choice(FAX))
     while total < seconds:
         if kind == "cng":
             parts = [sine(1100 + rng.uniform(-38, 38), 0.5 * (1 + rng.uniform(-0.15, 0.15))), np.zeros(3 * RATE)]

@@ -88,7 +88,7 @@ const SPEECH: [Label; 4] = [Label::Human, Label::Machine, Label::Screening, Labe
 /// First utterance, in seconds, at which a person and a machine are equally likely by rule.
 const HUMAN_SECONDS: f32 = 2.4;
 /// Sound without any gap for so long is music by rule, in hops.
-const MUSIC_HOPS: u32 = 600;
+const MUSIC_HOPS: u32 = 1_000;
 
 fn place(label: Label) -> usize {
     CLASSES.iter().position(|class| *class == label).unwrap_or(0)

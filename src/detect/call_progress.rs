@@ -114,6 +114,15 @@ impl CallProgress {
         !self.phases.is_empty()
     }
 
+    /// From the first tone of the chain that runs to the end of the last one: what was taken for speech there was none.
+    pub(super) fn span(&self) -> Option<(SampleTime, SampleTime)> {
+        let last = self.phases.iter().rev().find(|phase| phase.tone)?;
+        // A vowel may be pure for a moment: it is shorter than a ring, and no other follows.
+        let silent = self.phases.back().filter(|phase| !phase.tone).map_or(0, Phase::ms);
+        let vowel = last.ms() < BUSY_MS.start || last.ms() < RING_PAIR_MS.start && silent >= BUSY_OFF_MS.end;
+        (!vowel).then_some((self.phases.front()?.on, last.off))
+    }
+
     /// Takes one hop; tells a cadence once it is known, and again when a ringing line turns busy.
     pub(super) fn push(&mut self, hop: &Hop) -> Option<Progress> {
         if hop.tainted {
@@ -223,7 +232,9 @@ impl CallProgress {
     }
 
     fn judge(&mut self) -> Option<Progress> {
-        let found = busy(self.phases.make_contiguous()).or_else(|| ring(self.phases.make_contiguous()))?;
+        self.phases.make_contiguous();
+        let (phases, _) = self.phases.as_slices();
+        let found = busy(phases).or_else(|| ring(phases)).or_else(|| uneven(phases))?;
         let found = Progress { level_db: self.loudest_db, ..found };
         if self.told == Some(found.ringing) && found.cycles < 2 {
             return None;
@@ -248,6 +259,27 @@ fn alike(one: u64, other: u64) -> bool {
     (one as f64 - other as f64).abs() <= BUSY_ALIKE * one.max(other) as f64
 }
 
+/// Two tones and their silences, and the same again until the fourth tone has begun: congestion in some networks.
+fn uneven(phases: &[Phase]) -> Option<Progress> {
+    let [.., tone, silence, other, pause, again, gap, fourth] = phases else { return None };
+    let fits = tone.tone
+        && !tone.cut
+        && fourth.ms() >= LEAST_MS
+        && [tone, other, again].iter().all(|tone| BUSY_MS.contains(&tone.ms()))
+        && [silence, pause, gap].iter().all(|silence| BUSY_OFF_MS.contains(&silence.ms()))
+        && alike(tone.ms(), again.ms())
+        && alike(silence.ms(), gap.ms());
+    fits.then(|| Progress {
+        ringing: false,
+        on: tone.on,
+        on_ms: tone.ms(),
+        off_ms: silence.ms(),
+        hz: tone.hz,
+        cycles: 2,
+        level_db: 0.0,
+    })
+}
+
 /// Tone and silence of like length, twice, and the third tone begun.
 fn busy(phases: &[Phase]) -> Option<Progress> {
     let [.., tone, silence, next_tone, next_silence, third] = phases else { return None };
@@ -265,7 +297,7 @@ fn busy(phases: &[Phase]) -> Option<Progress> {
         && BUSY_MS.contains(&next_tone.ms())
         && BUSY_OFF_MS.contains(&next_silence.ms())
         && (even || beat)
-        && !(RING_PAIR_MS.contains(&next_tone.ms()) && next_silence.ms() * 10 < next_tone.ms() * 7);
+        && !(RING_PAIR_MS.contains(&next_tone.ms()) && next_silence.ms() * 10 < next_tone.ms() * 6);
     fits.then(|| Progress {
         ringing: false,
         on: tone.on,
@@ -312,7 +344,7 @@ fn ring(phases: &[Phase]) -> Option<Progress> {
                 && [gap, next_gap].iter().all(|gap| RING_PAIR_GAP_MS.contains(&gap.ms()))
                 && alike(second.ms(), third.ms())
                 && (first.cut || alike(first.ms(), second.ms()))
-                && next_gap.ms() * 10 < third.ms() * 7 =>
+                && next_gap.ms() * 10 < third.ms() * 6 =>
         {
             Some(told(first, third.ms(), next_gap, 2))
         }

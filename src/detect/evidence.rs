@@ -41,6 +41,8 @@ pub(super) struct Evidence {
     pub(super) progress: Option<Progress>,
     /// Sound may be a ringback or busy tone.
     pub(super) progress_suspected: bool,
+    /// From the first of these tones to the end of the last one.
+    pub(super) progress_span: Option<(SampleTime, SampleTime)>,
     /// A clear tone that runs: its first sample, nearly, and its level in dB.
     pub(super) tone: Option<(SampleTime, f32)>,
     /// Frequencies of tones that sound now or may go on in a moment; 0 where there is none.
@@ -140,6 +142,7 @@ impl Senses {
             fax,
             progress,
             progress_suspected: self.progress.is_suspected(),
+            progress_span: self.progress.span(),
             tone,
             sounding,
         };

@@ -29,14 +29,19 @@ impl Sound {
         self
     }
 
-    /// Something voiced: a gliding pitch with formants that move, in syllables.
+    /// Something voiced: a gliding pitch with formants that move, in syllables, and some breath.
     fn voice(mut self, ms: usize) -> Self {
         let mut phase = 0.0;
+        let mut state = 7_u32;
         for n in 0..ms * 8 {
             let t = n as f32 / 8000.0;
             let pitch = 130.0 + 25.0 * (TAU * 0.7 * t).sin() + 6.0 * (TAU * 5.3 * t).sin();
             phase += pitch / 8000.0;
-            let formants = [520.0 + 220.0 * (TAU * 1.9 * t).sin(), 1500.0 + 450.0 * (TAU * 1.3 * t).cos()];
+            let formants = [
+                520.0 + 220.0 * (TAU * 1.9 * t).sin(),
+                1500.0 + 450.0 * (TAU * 2.3 * t).cos(),
+                2600.0 + 200.0 * (TAU * 1.1 * t).sin(),
+            ];
             let voiced: f32 = (1..22)
                 .map(|k| {
                     let hz = pitch * k as f32;
@@ -45,7 +50,9 @@ impl Sound {
                 })
                 .sum();
             let syllable = (0.5 - 0.5 * (TAU * 4.0 * t).cos()).sqrt();
-            self.0.push(0.08 * syllable * voiced);
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let breath = (state >> 8) as f32 / 8_388_608.0 - 1.0;
+            self.0.push(0.08 * syllable * (voiced + 0.25 * breath));
         }
         self
     }
@@ -366,7 +373,7 @@ fn speech_under_way_is_too_early_if_asked() {
         let mut detector = Detector::new(Arc::new(Config::default()));
         detector.push(Frame::Sound(&before.samples()));
         detector.listen(listen);
-        detector.push(Frame::Sound(&sound().voice(300).silence(6000).samples()));
+        detector.push(Frame::Sound(&sound().voice(1500).silence(6000).samples()));
         advance(&mut Model::rules(), &mut [&mut detector]);
         let told: Vec<_> = std::iter::from_fn(|| detector.poll_event()).collect();
         let Some(Event::Concluded(outcome)) = told.last() else { panic!("{told:?}") };
@@ -518,7 +525,8 @@ fn speech_complete_timeout_ends_a_greeting() {
 #[test]
 fn what_does_not_arrive_is_no_silence() {
     // A person would be told 0.8 s into the pause; here the pause is a hole in a greeting.
-    let (before, after) = (sound().silence(500).voice(700).samples(), sound().voice(5000).samples());
+    let (before, after) =
+        (sound().silence(500).voice(700).noise(-55.0).samples(), sound().voice(5000).noise(-55.0).samples());
     let mut detector = Detector::new(Arc::new(Config::default()));
     detector.listen(Listen::default());
     detector.push(Frame::Sound(&before));

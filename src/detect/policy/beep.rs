@@ -28,8 +28,9 @@ const PIP_HZ: f32 = 15.0;
 /// them after so many ms.
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
 const PROGRESS_WAIT_MS: u64 = 1_050;
-/// Tones as long as a ring, and no higher, are no beep with nothing said before; a listening for beeps alone waits for a
-/// ring's silence.
+/// Tones that may be a ring, or a part of one, are no beep with nothing said before; a listening for beeps alone waits for
+/// a ring's silence after those as long as a ring.
+const RING_PART_MS: u64 = 250;
 const RING_MS: u64 = 700;
 const RING_HZ: f32 = 520.0;
 const RING_WAIT_MS: u64 = 2_250;
@@ -169,7 +170,7 @@ fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
 
 /// Whether a tone may be a ring.
 fn is_ring(beep: &Beep, progress_suspected: bool) -> bool {
-    progress_suspected && (PROGRESS_HZ.start..RING_HZ).contains(&beep.hz) && beep.off.ms_since(beep.on) >= RING_MS
+    progress_suspected && (PROGRESS_HZ.start..RING_HZ).contains(&beep.hz) && beep.off.ms_since(beep.on) >= RING_PART_MS
 }
 
 fn is_next_pip(first: &Beep, next: &Beep) -> bool {

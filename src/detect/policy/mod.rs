@@ -24,6 +24,8 @@ const INPUT_RANGE_DB: f32 = 30.0;
 /// noise that was taken for speech is fainter.
 pub(super) const SAID_MS: u64 = 400;
 pub(super) const SAID_BELOW_DB: f32 = 25.0;
+/// Speech that begins and ends with a tone, give or take so many ms, is that tone.
+const TONED_MS: u64 = 120;
 /// A pause this long dates the greeting's end.
 pub(super) const GREETING_END_MS: u64 = 400;
 /// Labels of what speaks without being a person.
@@ -102,7 +104,9 @@ impl Policy {
             self.arrived = evidence.end;
         }
         let gate = INPUT_DB - INPUT_RANGE_DB * self.listen.sensitivity;
-        let speech = Some(cadence).filter(|cadence| cadence.speech_on.is_some() && cadence.peak_db >= gate);
+        let speech = Some(cadence)
+            .filter(|cadence| cadence.speech_on.is_some() && cadence.peak_db >= gate)
+            .filter(|cadence| !only_toned(cadence, evidence.progress_span));
         let belief = self.believe(speech, posteriors, evidence.features.is_some());
         if !self.listen.speech {
             let view = self.view(evidence.end, None, Belief::rules(None));
@@ -182,4 +186,12 @@ impl Policy {
             None => true,
         }
     }
+}
+
+/// Whether all that was taken for speech lies where the network's tones sounded.
+fn only_toned(cadence: &Cadence, span: Option<(SampleTime, SampleTime)>) -> bool {
+    let speech = cadence.speech_on.zip(cadence.speech_off);
+    span.zip(speech).is_some_and(|((on, off), (speech_on, speech_off))| {
+        speech_on.plus_ms(TONED_MS) >= on && speech_off <= off.plus_ms(TONED_MS)
+    })
 }
