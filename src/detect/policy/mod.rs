@@ -188,9 +188,9 @@ impl Policy {
     }
 }
 
-/// Whether all that was taken for speech lies where the network's tones sounded.
+/// Whether all that was taken for speech is short and lies where the network's tones sounded.
 fn only_toned(cadence: &Cadence, span: Option<(SampleTime, SampleTime)>) -> bool {
-    let speech = cadence.speech_on.zip(cadence.speech_off);
+    let speech = cadence.speech_on.zip(cadence.speech_off).filter(|_| u64::from(cadence.speech) * 10 < SAID_MS);
     span.zip(speech).is_some_and(|((on, off), (speech_on, speech_off))| {
         speech_on.plus_ms(TONED_MS) >= on && speech_off <= off.plus_ms(TONED_MS)
     })
