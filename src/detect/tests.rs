@@ -374,6 +374,7 @@ fn speech_under_way_is_too_early_if_asked() {
         detector.push(Frame::Sound(&before.samples()));
         detector.listen(listen);
         detector.push(Frame::Sound(&sound().silence(300).voice(1500).silence(6000).noise(-60.0).samples()));
+        detector.push(Frame::Missing { samples: 10 * 8000 });
         advance(&mut Model::rules(), &mut [&mut detector]);
         let told: Vec<_> = std::iter::from_fn(|| detector.poll_event()).collect();
         let Some(Event::Concluded(outcome)) = told.last() else { panic!("{told:?}") };
