@@ -1,7 +1,7 @@
 //! Whether a hop is speech: a small recurrent network over what the hop shows, which looks a little ahead.
 //!
 //! Noise may be loud and even periodic, speech soft and hoarse: no single number tells them apart, but how they go on does.
-//! The network is a gated recurrent unit that was fitted on simulated calls (`training/activity.py`), in noise of many
+//! The network is a gated recurrent unit that was fitted on simulated calls, in noise of many
 //! kinds, with clicks, breath, bumps, keys, tones and music that are not speech. Its word on a hop comes
 //! [`LOOKAHEAD`] hops later.
 

@@ -1,4 +1,4 @@
-//! Weights of the network that tells speech from other sound, written by `training/activity.py`.
+//! Weights of the network that tells speech from other sound.
 //!
 //! Fitted on 1,440 simulated calls; one source in four was left out to try it on.
 
