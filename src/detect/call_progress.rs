@@ -119,7 +119,8 @@ impl CallProgress {
         let last = self.phases.iter().rev().find(|phase| phase.tone)?;
         // A vowel may be pure for a moment: it is shorter than a ring, and no other follows.
         let silent = self.phases.back().filter(|phase| !phase.tone).map_or(0, Phase::ms);
-        let vowel = last.ms() < BUSY_MS.start || last.ms() < RING_PAIR_MS.start && silent >= BUSY_OFF_MS.end;
+        let brief = last.ms() < BUSY_MS.start || last.ms() < RING_PAIR_MS.start && silent >= BUSY_OFF_MS.end;
+        let vowel = brief && self.phases.len() <= 2;
         (!vowel).then_some((self.phases.front()?.on, last.off))
     }
 
