@@ -185,7 +185,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The models that the table names, and the first line of each; none if the rules decide.
-fn named_models<'a>(truths: &'a [Truth], options: &offline::Options) -> anyhow::Result<BTreeMap<&'a str, u64>> {
+pub(super) fn named_models<'a>(
+    truths: &'a [Truth],
+    options: &offline::Options,
+) -> anyhow::Result<BTreeMap<&'a str, u64>> {
     let mut named = BTreeMap::new();
     for truth in truths.iter().filter(|truth| !truth.model.is_empty() && !options.rules) {
         if options.model.is_some() {
@@ -197,15 +200,15 @@ fn named_models<'a>(truths: &'a [Truth], options: &offline::Options) -> anyhow::
 }
 
 /// One thread's models.
-struct Models {
-    usual: Model,
+pub(super) struct Models {
+    pub(super) usual: Model,
     /// Those that the table names, as far as they were used, by their names.
-    named: BTreeMap<String, Model>,
+    pub(super) named: BTreeMap<String, Model>,
 }
 
 impl Models {
     /// The model that the table names in a row, loaded if it was not used before; or the usual one.
-    fn of(
+    pub(super) fn of(
         &mut self,
         name: &str,
         named: &BTreeMap<&str, u64>,

@@ -11,6 +11,7 @@ mod eval;
 mod features;
 mod lines;
 mod offline;
+mod points;
 mod progress;
 mod serve;
 mod tell;
@@ -41,6 +42,9 @@ enum Command {
     Demo(demo::Arguments),
     /// Validate the configuration, the grammars and the model.
     Check(check::Arguments),
+    /// Search the operating points of detection on recordings of which is known who answered, and write their table.
+    #[command(hide = true)]
+    Points(points::Arguments),
     /// Write the features that the model sees, for training.
     #[command(hide = true)]
     Features(features::Arguments),
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Call(arguments) => call::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Points(arguments) => points::run(arguments),
         Command::Features(arguments) => features::run(arguments),
     };
     result.unwrap_or_else(|error| {

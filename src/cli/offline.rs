@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, advance};
+use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, Points, advance};
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
@@ -32,6 +32,12 @@ pub(super) struct Options {
     /// Speed-Vs-Accuracy: 0.0 fastest, 1.0 surest.
     #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
     speed_vs_accuracy: Option<f32>,
+    /// Use this table of operating points instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    points: Option<PathBuf>,
+    /// The largest share of people, 0.0 to 1.0, that may be told as something else, by the table's figures.
+    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
+    max_human_loss: Option<f32>,
 }
 
 fn parse_fraction(text: &str) -> Result<f32, String> {
@@ -41,7 +47,7 @@ fn parse_fraction(text: &str) -> Result<f32, String> {
 /// What every recording is listened to with.
 pub(super) struct Offline {
     listen: Listen,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     pub(super) plans: Plans,
     /// What runs the model, in words.
     pub(super) backend: String,
@@ -51,7 +57,16 @@ impl Offline {
     /// Fails if the grammar or a model that was asked for can't be used; what is wrong is said before any work.
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         let listen = listening(&options.grammar, options)?;
-        let config = Config { model: options.model.clone(), rules_only: options.rules, ..Config::default() };
+        let mut config = Config {
+            model: options.model.clone(),
+            rules_only: options.rules,
+            table: Points::load(options.points.as_deref())?,
+            ..Config::default()
+        };
+        if let Some(loss) = options.max_human_loss {
+            config.max_human_loss = f64::from(loss);
+            config.validate().map_err(|reason| anyhow!("{reason}"))?;
+        }
         let backend = match Model::load(&config) {
             Ok(model) => model.backend().to_string(),
             Err(error) if options.model.is_some() => return Err(error.into()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::detect;
+use crate::detect::Points;
 
 /// `[detect]`: how sound becomes a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,10 @@ use crate::detect;
 pub struct DetectConfig {
     /// A model in ONNX to use instead of the built-in one; empty: the built-in one.
     pub model: PathBuf,
+    /// A table of operating points to use instead of the built-in one; empty: the built-in one.
+    pub points: PathBuf,
+    /// The largest share of people that may be told as something else, 0.0 to 1.0.
+    pub max_human_loss: f64,
     /// Decide by rules alone, without any model.
     pub rules_only: bool,
     /// ONNX Runtime's shared library; empty: it is looked for, and without it the built-in runtime serves.
@@ -32,6 +37,9 @@ impl Default for DetectConfig {
     fn default() -> Self {
         let detect::Config {
             model,
+            points,
+            max_human_loss,
+            table: _,
             rules_only,
             onnxruntime,
             builtin_runtime,
@@ -42,6 +50,8 @@ impl Default for DetectConfig {
         } = detect::Config::default();
         Self {
             model: model.unwrap_or_default(),
+            points: points.unwrap_or_default(),
+            max_human_loss,
             rules_only,
             onnxruntime: onnxruntime.unwrap_or_default(),
             builtin_runtime,
@@ -60,6 +70,10 @@ impl DetectConfig {
         let given = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
         detect::Config {
             model: given(&self.model),
+            points: given(&self.points),
+            max_human_loss: self.max_human_loss,
+            // One that can't be used was refused by `validate`.
+            table: Points::load(given(&self.points).as_deref()).unwrap_or_else(|_| Points::built_in()),
             rules_only: self.rules_only,
             onnxruntime: given(&self.onnxruntime),
             builtin_runtime: self.builtin_runtime,
@@ -76,7 +90,10 @@ impl DetectConfig {
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         // The detectors' own check begins its sentence with the key.
-        let keys = ["beep_min_ms", "beep_max_ms", "greeting_silence_ms", "missing_ms"];
+        let keys = ["beep_min_ms", "beep_max_ms", "greeting_silence_ms", "missing_ms", "max_human_loss"];
+        if !self.points.as_os_str().is_empty() {
+            Points::load(Some(&self.points)).map_err(|error| ("points", error.to_string()))?;
+        }
         self.detect().validate().map_err(|reason| match reason.split_once(": ") {
             Some((key, reason)) => (keys.into_iter().find(|known| *known == key).unwrap_or("model"), reason.to_owned()),
             None => ("model", reason),

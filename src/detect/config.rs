@@ -1,8 +1,11 @@
 //! Settings of detection.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
+
+use crate::detect::Points;
 
 /// Settings of detection.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -10,6 +13,14 @@ use serde::Deserialize;
 pub struct Config {
     /// A model in ONNX to use instead of the built-in one.
     pub model: Option<PathBuf>,
+    /// A table of operating points to use instead of the built-in one, which was made for the built-in model.
+    pub points: Option<PathBuf>,
+    /// The largest share of people, 0.0 to 1.0, that may be told as something else, by the table's own figures: the fastest
+    /// row that keeps it serves, where Speed-Vs-Accuracy is 0.5.
+    pub max_human_loss: f64,
+    /// What the table says, once it is read.
+    #[serde(skip)]
+    pub table: Arc<Points>,
     /// Decide by rules alone, without any model.
     pub rules_only: bool,
     /// ONNX Runtime's shared library. Without it, `ORT_DYLIB_PATH` and the usual places are looked at; if there is none,
@@ -33,6 +44,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            points: None,
+            max_human_loss: 0.02,
+            table: Points::built_in(),
             rules_only: false,
             onnxruntime: None,
             builtin_runtime: false,
@@ -62,6 +76,15 @@ impl Config {
         if !(500..=60_000).contains(&self.missing_ms) {
             return Err(format!("missing_ms: {} is not from 500 to 60000", self.missing_ms));
         }
-        Ok(())
+        if !(0.0..=1.0).contains(&self.max_human_loss) {
+            return Err(format!("max_human_loss: {} is not from 0 to 1", self.max_human_loss));
+        }
+        match self.table.least_human_loss() {
+            Some(least) if f64::from(least) > self.max_human_loss + 1e-6 => Err(format!(
+                "max_human_loss: the table of operating points has no row that loses at most {}; the least is {least}",
+                self.max_human_loss
+            )),
+            _ => Ok(()),
+        }
     }
 }

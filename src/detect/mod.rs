@@ -14,7 +14,9 @@ mod features;
 mod listen;
 mod model;
 mod outcome;
+mod points;
 mod policy;
+mod replay;
 mod sit;
 mod spectrum;
 mod tones;
@@ -36,6 +38,8 @@ pub use features::{Extractor, FEATURES, FORMAT, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use model::{Backend, Model, ModelError};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, SitKind, Timeline};
+pub use points::{Automated, BeepWait, Confidence, Measured, Point, Points, PointsError, Wait};
+pub use replay::{Replay, Replayed};
 pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};
 pub use trace::{Moment, Step, Trace};
 

@@ -7,6 +7,7 @@ mod comparison;
 mod page;
 mod picture;
 mod plots;
+mod points;
 mod report;
 mod statistics;
 mod stress;
@@ -21,6 +22,7 @@ pub use plots::plots;
 pub use report::{
     Beeps, Call, Failed, Figures, Group, OfLabel, Report, Row, Settings, Told, ToldBeep, Within, WorstFold,
 };
+pub use points::{Cases, Minds};
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};
 pub use text::text;

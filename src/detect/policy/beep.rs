@@ -145,7 +145,7 @@ impl Policy {
         let bare = self.listen.goal != Goal::Beep
             && !said
             && (beep.off.ms_since(beep.on) < BARE_BEEP_MS || candidate.score < BARE_BEEP_SURE);
-        candidate.score >= self.dial(BEEP_SURE)
+        candidate.score >= BEEP_SURE.0 + (BEEP_SURE.1 - BEEP_SURE.0) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0)
             && !bare
             && beep.on >= self.started
             && beep.level_db >= gate - BEEP_BELOW_DB

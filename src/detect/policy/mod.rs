@@ -1,19 +1,25 @@
 //! Evidence to one decision: what a listening asks for, and every threshold that decides it.
 //!
-//! Tones decide alone. Speech decides by how likely a person is (see [`Belief`]) and by the pause after it. The dial,
-//! Speed-Vs-Accuracy, moves the thresholds between its ends.
+//! Tones decide alone. Speech decides by how likely a person is (see [`Belief`]), by the pause after it and by
+//! the row of the table of operating points that serves (see [`Point`]).
 
 mod beep;
-mod speech;
+pub(super) mod speech;
+pub(super) mod telling;
 mod time;
 mod tones;
+
+use std::sync::Arc;
 
 use crate::audio::SampleTime;
 use crate::detect::activity::Cadence;
 use crate::detect::belief::{Belief, Posteriors};
 use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
+use crate::detect::points::Point;
 use crate::detect::policy::speech::MUSIC_SURE;
+use crate::detect::policy::speech::situation;
+use crate::detect::policy::telling::{Situation, Teller};
 use crate::detect::view::View;
 use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome};
 
@@ -46,7 +52,11 @@ pub(super) struct Policy {
     /// In hotword mode: the last input.
     last_input: SampleTime,
     belief: Option<Posteriors>,
-    machine_steps: u32,
+    /// What tells the belief: the model, or the rules.
+    method: Method,
+    /// The rows of the table that serve: with the model, and by the rules.
+    points: [Arc<Point>; 2],
+    teller: Teller,
     music_since: Option<SampleTime>,
     /// A machine is known; the moment to speak is awaited (voicemail).
     awaiting: Option<(Label, f32)>,
@@ -60,6 +70,21 @@ pub(super) struct Policy {
     toned: Option<SampleTime>,
     /// When sound last arrived.
     arrived: SampleTime,
+    /// Speech is not decided on but noted down, for a search of operating points.
+    observed: Option<Vec<Observed>>,
+}
+
+/// One hop's speech.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observed {
+    /// The hop's end.
+    pub(super) at: SampleTime,
+    pub(super) now: Situation,
+    pub(super) belief: Belief,
+    /// It completes a step.
+    pub(super) step: bool,
+    /// A tone sounds that may be a beep: nothing is told.
+    pub(super) waits: bool,
 }
 
 /// What the policy has to say after a hop.
@@ -69,14 +94,18 @@ impl Policy {
     pub(super) fn new(listen: Listen, settings: &Config, now: SampleTime) -> Self {
         Self {
             timers: listen.start_input_timers.then_some(now),
-            listen,
             settings: settings.clone(),
             started: now,
             input: None,
             recognition: None,
             last_input: now,
             belief: None,
-            machine_steps: 0,
+            method: Method::Rules,
+            points: [Method::Model, Method::Rules].map(|method| {
+                let dial = listen.speed_vs_accuracy;
+                Arc::new(settings.table.choose(method, settings.max_human_loss, dial).clone())
+            }),
+            teller: Teller::default(),
             music_since: None,
             awaiting: None,
             pip: None,
@@ -84,7 +113,19 @@ impl Policy {
             rung: None,
             toned: None,
             arrived: now,
+            observed: None,
+            listen,
         }
+    }
+
+    /// One that notes speech down and does not decide on it.
+    pub(super) fn observing(listen: Listen, settings: &Config, now: SampleTime) -> Self {
+        Self { observed: Some(Vec::new()), ..Self::new(listen, settings, now) }
+    }
+
+    /// What was noted down.
+    pub(super) fn into_observed(self) -> Vec<Observed> {
+        self.observed.unwrap_or_default()
     }
 
     /// START-INPUT-TIMERS: the No-Input timer runs from `now`, if it does not run yet.
@@ -130,6 +171,10 @@ impl Policy {
         }
         let view = self.view(evidence.end, speech, belief);
         let may_come = self.beep_may_come(evidence);
+        if let (Some(observed), Some(speech)) = (&mut self.observed, speech) {
+            let (now, step) = (situation(speech, &belief), evidence.features.is_some());
+            observed.push(Observed { at: evidence.end, now, belief, step, waits: may_come });
+        }
         let outcome = self
             .by_tones(evidence, &view, gate)
             .or_else(|| self.by_beep(evidence, &view, gate))
@@ -155,12 +200,17 @@ impl Policy {
     }
 
     fn view<'a>(&self, now: SampleTime, speech: Option<&'a Cadence>, belief: Belief) -> View<'a> {
-        View { now, speech, belief, started: self.started, threshold: self.listen.confidence_threshold }
+        let threshold = self.listen.confidence_threshold;
+        View { now, speech, belief, started: self.started, threshold, point: Arc::clone(self.point()) }
     }
 
-    /// The value at the dial between two ends.
-    fn dial(&self, (fast, sure): (f32, f32)) -> f32 {
-        fast + (sure - fast) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0)
+    /// The row of the table that serves.
+    fn point(&self) -> &Arc<Point> {
+        let [model, rules] = &self.points;
+        match self.method {
+            Method::Model => model,
+            Method::Rules => rules,
+        }
     }
 
     fn begin_input(&mut self, at: SampleTime, input: InputType, now: SampleTime) -> Option<Event> {

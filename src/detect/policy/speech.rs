@@ -1,33 +1,14 @@
 //! What is spoken: by how likely a person is (see [`Belief`]) and by the pause after it.
 
+use std::sync::Arc;
+
 use crate::detect::activity::Cadence;
 use crate::detect::belief::{Belief, Posteriors};
+use crate::detect::policy::telling::{SPEECH_LEAST, Situation, Who, end_ms};
 use crate::detect::policy::{AUTOMATED, Policy};
 use crate::detect::view::{View, describe, pause, spoken};
-use crate::detect::{Goal, Label, Method, Outcome};
+use crate::detect::{Goal, Label, Outcome};
 
-/// Probability that anybody speaks below which nobody is told: noise that was taken for speech.
-const SPEECH_LEAST: f32 = 0.3;
-/// Pause after which a person is told, in ms: at the dial's 0.0 and 1.0.
-const HUMAN_PAUSE_MS: (f32, f32) = (500.0, 1_100.0);
-/// Probability of a person, among all that speaks, from which one is told after that pause.
-const HUMAN_SURE: (f32, f32) = (0.60, 0.90);
-/// The same when the pause has lasted twice as long.
-const HUMAN_LIKELY: (f32, f32) = (0.45, 0.65);
-/// Voicemail: a person is told only if this sure, or after [`BEEP_WAIT_MS`]; a short greeting's beep may come.
-const HUMAN_NO_BEEP: f32 = 0.93;
-const BEEP_WAIT_MS: u64 = 2_500;
-/// Probability of a person below which an automated answer is told, and the speech it takes, in ms.
-const MACHINE_SURE: (f32, f32) = (0.17, 0.03);
-const MACHINE_SPEECH_MS: (f32, f32) = (1_000.0, 2_000.0);
-/// Rules alone take longer: the cadence says nothing early.
-const MACHINE_RULES: f32 = 0.20;
-/// Steps in a row that an automated answer must be likely.
-const MACHINE_STEPS: u32 = 2;
-/// A pause this long ends a greeting for good: what is likelier then is told. Speech-Complete-Timeout overrides it.
-const GREETING_PAUSE_MS: (f32, f32) = (1_500.0, 2_500.0);
-/// Probability from which a person is told then: losing a person costs more than reaching a machine.
-const PERSON_AFTER_ALL: f32 = 0.40;
 /// Probability of music, and how long it has to be heard, in ms.
 pub(super) const MUSIC_SURE: f32 = 0.8;
 const MUSIC_MS: u64 = 3_000;
@@ -35,8 +16,6 @@ const MUSIC_MS: u64 = 3_000;
 pub(super) const MUSIC_AFTER_ALL: f32 = 0.5;
 /// Confidence of "the greeting ended, no beep came".
 const NO_BEEP_SURE: f32 = 0.7;
-/// Confidence at least of a person told: the probability is of the sound, and what follows a pause speaks for a person.
-const TOLD_LEAST: f32 = 0.5;
 
 impl Policy {
     pub(super) fn believe(&mut self, speech: Option<&Cadence>, posteriors: Option<Posteriors>, step: bool) -> Belief {
@@ -44,12 +23,10 @@ impl Policy {
             self.belief = posteriors;
         }
         let belief = self.belief.map_or_else(|| Belief::rules(speech), Belief::model);
-        if step && speech.is_some() {
-            let least = match belief.method {
-                Method::Model => self.dial(MACHINE_SURE),
-                Method::Rules => MACHINE_RULES,
-            };
-            self.machine_steps = if belief.person() < least { self.machine_steps + 1 } else { 0 };
+        self.method = belief.method;
+        if step && let Some(speech) = speech {
+            let point = Arc::clone(self.point());
+            self.teller.step(&point, &situation(speech, &belief));
         }
         belief
     }
@@ -58,9 +35,8 @@ impl Policy {
     /// something that they can may come of it.
     pub(super) fn by_speech(&mut self, view: &View<'_>) -> Option<Outcome> {
         let outcome = self.by_speech_so_far(view)?;
-        let pause_ms = view.speech.map_or(0, |speech| u64::from(speech.pause) * 10);
         let matches = self.listen.accepts.contains(outcome.label);
-        (matches || self.listen.early_no_match || outcome.label == Label::Music || pause_ms >= self.complete_ms())
+        (matches || self.listen.early_no_match || outcome.label == Label::Music || self.is_complete(view))
             .then_some(outcome)
     }
 
@@ -76,24 +52,30 @@ impl Policy {
             return (pause_ms >= silence_ms).then(|| self.without_beep(view, Label::Machine, NO_BEEP_SURE));
         }
         if self.awaiting.is_none() {
-            let (label, sure) = self.who(view, speech, pause_ms)?;
+            let (label, score) = self.who(view, speech)?;
             let waits = self.listen.goal == Goal::Voicemail && label != Label::Human && label != Label::Music;
             if !waits {
                 let reason = describe(speech, belief);
-                return Some(view.conclude(label, sure, belief.method, reason));
+                return Some(view.conclude(label, view.sure(label, score), belief.method, reason));
             }
-            self.awaiting = Some((label, sure));
+            self.awaiting = Some((label, score));
         }
-        let (first, sure) = self.awaiting?;
         // Better known by now, perhaps: which kind of machine.
-        let (label, _) = belief.best_of(&AUTOMATED);
-        let label = if label == Label::Unknown { first } else { label };
-        (pause_ms >= silence_ms).then(|| self.without_beep(view, label, sure))
+        let (label, score) = automated(belief);
+        (pause_ms >= silence_ms).then(|| self.without_beep(view, label, view.sure(label, score)))
     }
 
-    /// The pause that ends speech for good.
-    fn complete_ms(&self) -> u64 {
-        self.listen.speech_complete_timeout_ms.unwrap_or(self.dial(GREETING_PAUSE_MS) as u64)
+    /// Whether the pause that runs has ended speech for good.
+    fn is_complete(&self, view: &View<'_>) -> bool {
+        let Some(speech) = view.speech else { return true };
+        let now = situation(speech, &view.belief);
+        let limit_ms = self.complete_ms().unwrap_or_else(|| end_ms(self.point(), now.spoken_ms, now.utterances));
+        now.pause_ms >= limit_ms
+    }
+
+    /// Speech-Complete-Timeout, if the listener says so.
+    fn complete_ms(&self) -> Option<u32> {
+        self.listen.speech_complete_timeout_ms.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX))
     }
 
     /// Speech-Incomplete-Timeout: speech of which it can't be told what it is, and the pause after it.
@@ -104,30 +86,18 @@ impl Policy {
         (!waits && pause_ms >= limit).then(|| self.best_so_far(view, "not told by its end"))
     }
 
-    /// Who speaks, once it can be told.
-    fn who(&self, view: &View<'_>, speech: &Cadence, pause_ms: u64) -> Option<(Label, f32)> {
-        let belief = &view.belief;
-        if belief.speech() < SPEECH_LEAST {
+    /// Who speaks, once it can be told, and its score.
+    fn who(&self, view: &View<'_>, speech: &Cadence) -> Option<(Label, f32)> {
+        if self.observed.is_some() {
             return None;
         }
-        let person = belief.person();
-        let pause = self.dial(HUMAN_PAUSE_MS) as u64;
-        let complete = self.complete_ms();
-        let early = pause_ms >= pause && person >= self.dial(HUMAN_SURE)
-            || pause_ms >= 2 * pause && person >= self.dial(HUMAN_LIKELY);
-        let waits = self.listen.goal == Goal::Voicemail && person < HUMAN_NO_BEEP && pause_ms < BEEP_WAIT_MS;
-        if early && !waits {
-            return Some((Label::Human, person.max(TOLD_LEAST)));
+        let belief = &view.belief;
+        let beep = self.listen.goal == Goal::Voicemail;
+        match self.teller.tell(self.point(), &situation(speech, belief), beep, self.complete_ms())? {
+            Who::Person => Some((Label::Human, belief.person())),
+            Who::Automated => Some(automated(belief)),
+            Who::Likelier => Some(after_all(belief, self.point().after_all)),
         }
-        let spoken_ms = u64::from(speech.since_on - speech.pause.min(speech.since_on)) * 10;
-        let automated = belief.best_of(&AUTOMATED).0;
-        if self.machine_steps >= MACHINE_STEPS && spoken_ms >= self.dial(MACHINE_SPEECH_MS) as u64 {
-            return Some((automated, 1.0 - person));
-        }
-        if pause_ms >= complete && !waits {
-            return Some(after_all(belief));
-        }
-        None
     }
 
     fn by_music(&mut self, view: &View<'_>) -> Option<Outcome> {
@@ -156,17 +126,34 @@ impl Policy {
     }
 }
 
-/// What is told when there is nothing more to wait for.
-pub(super) fn after_all(belief: &Belief) -> (Label, f32) {
+/// What is known of speech at this moment.
+pub(in crate::detect) fn situation(speech: &Cadence, belief: &Belief) -> Situation {
+    Situation {
+        pause_ms: speech.pause * 10,
+        spoken_ms: speech.since_on.saturating_sub(speech.pause) * 10,
+        utterances: speech.utterances,
+        person: belief.person(),
+        speech: belief.speech(),
+    }
+}
+
+/// The likeliest of what is automated, and how likely it is among all that speaks.
+pub(in crate::detect) fn automated(belief: &Belief) -> (Label, f32) {
+    let (label, share) = belief.best_of(&AUTOMATED);
+    (label, (1.0 - belief.person()) * share)
+}
+
+/// What is told when there is nothing more to wait for: a person from this probability on.
+pub(in crate::detect) fn after_all(belief: &Belief, person_from: f32) -> (Label, f32) {
     let (likeliest, probability) = belief.ranked()[0];
     let person = belief.person();
     if likeliest == Label::Music && probability >= MUSIC_AFTER_ALL {
         (Label::Music, probability)
     } else if likeliest == Label::Silence && belief.speech() < SPEECH_LEAST {
         (Label::Silence, probability)
-    } else if person >= PERSON_AFTER_ALL {
-        (Label::Human, person.max(TOLD_LEAST))
+    } else if person >= person_from {
+        (Label::Human, person)
     } else {
-        (belief.best_of(&AUTOMATED).0, 1.0 - person)
+        automated(belief)
     }
 }

@@ -58,11 +58,11 @@ impl Policy {
             return view.conclude(Label::Unknown, 0.0, view.belief.method, format!("{why}: no speech, no known tone"));
         };
         let reason = format!("{why}: {}", describe(speech, &view.belief));
-        let (label, sure) = self.awaiting.unwrap_or_else(|| after_all(&view.belief));
+        let (label, score) = self.awaiting.unwrap_or_else(|| after_all(&view.belief, self.point().after_all));
         if self.listen.goal == Goal::Beep {
             return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         }
-        view.conclude(label, sure, view.belief.method, reason)
+        view.conclude(label, view.sure(label, score), view.belief.method, reason)
     }
 }
 

@@ -1,0 +1,162 @@
+//! `answerd points`: Search the operating points of detection, and write their table.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::audio::Frame;
+use crate::cli::cores::on_all_cores;
+use crate::cli::eval::{Models, named_models};
+use crate::cli::offline::{self, Offline};
+use crate::cli::progress::Progress;
+use crate::detect::{Measured, Point, Points, Replay};
+use crate::eval::{Cases, Minds, Truth};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Every recording is heard once, by its own model if TRUTH.csv names one (the columns are those of `answerd eval`); then the
+numbers of the table are searched for on what was heard. Rows differ in what a person lost costs. Each kind of people
+(label and detail) counts alike, and each kind of automated answers. The figures beside a row are of calls whose fold its
+numbers were not searched on; where the table names no folds, five are made of the sources. The same recordings, models and
+table to begin with give the same rows.
+
+Examples:
+  answerd points folds/truth.csv --out models/answer-points.toml")]
+pub(super) struct Arguments {
+    /// What is true of the recordings.
+    #[arg(value_name = "TRUTH.csv")]
+    truth: PathBuf,
+    #[command(flatten)]
+    options: offline::Options,
+    /// Where the table is written.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What a person lost costs, where an automated answer that is not found costs 1: one row for each number.
+    #[arg(long, value_name = "COST", value_delimiter = ',', default_value = "0.5,1,2,4,8,16,32")]
+    loss: Vec<f64>,
+    /// What a second costs that a person waits.
+    #[arg(long, value_name = "COST", default_value_t = 0.02)]
+    person_second: f64,
+    /// What a second costs that an automated answer takes.
+    #[arg(long, value_name = "COST", default_value_t = 0.01)]
+    automated_second: f64,
+    /// Numbers tried for each row.
+    #[arg(long, value_name = "N", default_value_t = 1_200)]
+    steps: usize,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.loss.iter().any(|cost| !cost.is_finite() || *cost <= 0.0) {
+        bail!("--loss: costs are numbers over 0");
+    }
+    let name = arguments.truth.display().to_string();
+    let table = std::fs::read(&arguments.truth).with_context(|| format!("cannot read {name}"))?;
+    let truths = Truth::read(&table).map_err(|error| anyhow!("{name}: {error}"))?;
+    let named = named_models(&truths, &arguments.options)?;
+    let offline = Offline::new(&arguments.options)?;
+    let folder = arguments.truth.parent().unwrap_or(Path::new(""));
+    for (file, line) in &named {
+        let unfit = || format!("{name}: line {line}: model: {file}");
+        drop(offline.other_model(&folder.join(file)).with_context(unfit)?);
+    }
+
+    let progress = Progress::new(truths.len());
+    let heard = on_all_cores(
+        &truths,
+        || Models { usual: offline.model(), named: BTreeMap::new() },
+        |models, truth| -> anyhow::Result<[Replay; 2]> {
+            let model = if named.contains_key(truth.model.as_str()) {
+                models.of(&truth.model, || offline.other_model(&folder.join(&truth.model)))?
+            } else {
+                &mut models.usual
+            };
+            let sound = offline::read(&folder.join(&truth.file))?;
+            let heard = Replay::both(model, &offline.plans, &offline.config, &[Frame::Sound(&sound)]);
+            heard.context("nothing decides it")
+        },
+        |done| progress.done(done),
+    );
+    drop(progress);
+    let mut replays = Vec::new();
+    for (truth, heard) in truths.iter().zip(heard) {
+        replays.push(heard.with_context(|| format!("{name}: line {}: {}", truth.line, truth.file))?);
+    }
+
+    let rows = |which: usize, start: &Point| {
+        let cases = Cases::new(truths.iter().zip(&replays).map(|(truth, pair)| (truth, &pair[which])));
+        searched(&cases, start, &arguments)
+    };
+    let begin = &offline.config.table;
+    let table = Points {
+        model: rows(0, &begin.model[begin.model.len() / 2])?,
+        rules: rows(1, &begin.rules[begin.rules.len() / 2])?,
+    };
+    let count = truths.len();
+    let head = format!(
+        "# What decisions on speech wait for, one row for each operating point, fastest first: docs/accuracy.md tells more.\n\
+         # Written by `answerd points` from {count} calls; see `answerd points --help` for how.\n"
+    );
+    std::fs::write(&arguments.out, format!("{head}{table}"))
+        .with_context(|| format!("cannot write {}", arguments.out.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One row for each cost of a person lost, with its figures.
+fn searched(cases: &Cases<'_>, start: &Point, arguments: &Arguments) -> anyhow::Result<Vec<Point>> {
+    if cases.is_empty() || cases.folds() < 2 {
+        bail!("{} calls of people and automated answers in {} folds: too few", cases.len(), cases.folds());
+    }
+    // Each row on the calls outside of each fold, then on all.
+    let withouts: Vec<Option<usize>> = (0..cases.folds()).map(Some).chain([None]).collect();
+    let works: Vec<(f64, Option<usize>)> =
+        arguments.loss.iter().flat_map(|loss| withouts.iter().map(|without| (*loss, *without))).collect();
+    let progress = Progress::new(works.len());
+    let found = on_all_cores(
+        &works,
+        || (),
+        |(), (loss, without)| {
+            let minds =
+                Minds { loss: *loss, person_s: arguments.person_second, automated_s: arguments.automated_second };
+            cases.search(start, minds, *without, arguments.steps)
+        },
+        |done| progress.done(done),
+    );
+    drop(progress);
+    println!("{HEAD}");
+    let mut rows = Vec::new();
+    for (loss, points) in arguments.loss.iter().zip(found.chunks(withouts.len())) {
+        let Some((whole, apart)) = points.split_last() else { continue };
+        let (measured, confidence, errors) = cases.measure(apart);
+        println!("{}", line(*loss, &measured, errors));
+        rows.push(Point { confidence, measured: Some(measured), ..whole.clone() });
+    }
+    // Fastest first is what loses most first.
+    rows.sort_by(|a, b| lost(b).total_cmp(&lost(a)));
+    Ok(rows)
+}
+
+fn lost(row: &Point) -> f32 {
+    row.measured.as_ref().map_or(1.0, |measured| measured.human_loss)
+}
+
+const HEAD: &str = "cost   people lost            told human             automated told         people median, 95 %  automated median  calibration error, before and after";
+
+fn line(loss: f64, measured: &Measured, errors: [f64; 2]) -> String {
+    let share = |share: f32, (low, high): (f32, f32)| {
+        let percent = |share: f32| share * 100.0;
+        format!("{:.2} % [{:.2}-{:.2}]", percent(share), percent(low), percent(high))
+    };
+    format!(
+        "{loss:<6} {:<22} {:<22} {:<22} {:.2} s, {:.2} s  {:.2} s  {:.1} %, {:.1} %",
+        share(measured.human_loss, measured.human_loss_interval),
+        share(measured.people_told_human, measured.people_told_human_interval),
+        share(measured.automated_told, measured.automated_told_interval),
+        measured.people_median_s,
+        measured.people_p95_s,
+        measured.automated_median_s,
+        errors[0] * 100.0,
+        errors[1] * 100.0,
+    )
+}

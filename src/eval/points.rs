@@ -1,0 +1,383 @@
+//! The search for operating points: which numbers lose fewest people, find most machines and take least time, on calls
+//! that were heard before; and what the rows that come of it do on calls that their search did not know.
+
+use std::collections::BTreeMap;
+
+use crate::detect::{Confidence, Label, Measured, Point, Replay, Replayed, Wait};
+use crate::eval::{Share, Spread, Truth};
+
+/// One call of a search.
+#[derive(Debug)]
+struct Case<'a> {
+    truth: &'a Truth,
+    replay: &'a Replay,
+    group: usize,
+}
+
+/// Calls that a search is made on: people and automated answers, each kind of either with equal weight.
+#[derive(Debug)]
+pub struct Cases<'a> {
+    cases: Vec<Case<'a>>,
+    groups: usize,
+}
+
+/// What a search minds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Minds {
+    /// A person lost costs so much, where an automated answer that is not found costs 1.
+    pub loss: f64,
+    /// A second that a person waits after the greeting's end.
+    pub person_s: f64,
+    /// A second that an automated answer takes after its speech's onset.
+    pub automated_s: f64,
+}
+
+/// Seconds beyond which waiting gets no worse.
+const LONGEST_S: f64 = 6.0;
+const LONGEST_AUTOMATED_S: f64 = 12.0;
+/// Folds that are made of the sources where the table has none.
+const FOLDS: usize = 5;
+/// Steps of the search: shares of a number that it is changed by.
+const SCALES: [f64; 4] = [0.4, 0.15, 0.05, 0.02];
+/// Told labels in one bin of a confidence, at least, and bins at most.
+const BIN: usize = 25;
+const BINS: usize = 8;
+/// Calls that a bin's share is drawn towards the overall one by.
+const PRIOR: f64 = 2.0;
+/// The standard normal quantile of a two-sided 95 % interval.
+const Z: f64 = 1.959_964;
+
+impl<'a> Cases<'a> {
+    /// People and automated answers of a table; other calls are of no account here. Folds are those of the table, or made
+    /// of its sources where it has none.
+    #[must_use]
+    pub fn new(calls: impl IntoIterator<Item = (&'a Truth, &'a Replay)>) -> Self {
+        let calls = calls.into_iter().filter(|(truth, _)| is_person(truth) || is_automated(truth.label));
+        let mut calls: Vec<_> = calls.collect();
+        calls.sort_by(|a, b| a.0.file.cmp(&b.0.file));
+        let named = calls.iter().any(|(truth, _)| !truth.fold.is_empty());
+        let group_of = |truth: &Truth| if named { truth.fold.clone() } else { truth.voice_source().to_owned() };
+        let mut groups: BTreeMap<String, usize> = calls.iter().map(|(truth, _)| (group_of(truth), 0)).collect();
+        let most = if named { usize::MAX } else { FOLDS };
+        for (n, group) in groups.values_mut().enumerate() {
+            *group = n % most;
+        }
+        let count = groups.values().max().map_or(0, |last| last + 1);
+        let cases = calls.into_iter().map(|(truth, replay)| Case { truth, replay, group: groups[&group_of(truth)] });
+        Self { cases: cases.collect(), groups: count }
+    }
+
+    /// How many folds there are.
+    #[must_use]
+    pub fn folds(&self) -> usize {
+        self.groups
+    }
+
+    /// How many calls there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// Searches from `start` for the point that costs least on all calls but those of the fold `without`. The same calls
+    /// give the same point.
+    #[must_use]
+    pub fn search(&self, start: &Point, minds: Minds, without: Option<usize>, steps: usize) -> Point {
+        let cases: Vec<&Case<'_>> = self.cases.iter().filter(|case| Some(case.group) != without).collect();
+        let weights = weights(&cases);
+        let mut random = Random(0x5eed);
+        let mut best = start.clone();
+        let mut least = cost(&cases, &weights, &best, minds, f64::INFINITY);
+        for n in 0..steps {
+            // Wide steps at first, narrow ones at last.
+            let scale = SCALES[n * SCALES.len() / steps.max(1)];
+            let mut tried = best.clone();
+            for _ in 0..=random.below(2) {
+                change(&mut tried, &mut random, scale);
+            }
+            if tried == best {
+                continue;
+            }
+            let costs = cost(&cases, &weights, &tried, minds, least);
+            if costs < least {
+                (best, least) = (tried, costs);
+            }
+        }
+        self.search_beep(&cases, &weights, best, minds)
+    }
+
+    /// How long a beep is waited for where one is wanted.
+    fn search_beep(&self, cases: &[&Case<'_>], weights: &[f64], mut best: Point, minds: Minds) -> Point {
+        let mut least = f64::INFINITY;
+        let start = best.clone();
+        for sure in [0.5, 0.7, 0.8, 0.9, 0.95, 0.98] {
+            for wait_ms in [0, 500, 1_000, 1_500, 2_000, 2_500] {
+                let mut tried = start.clone();
+                (tried.beep.sure, tried.beep.wait_ms) = (sure, wait_ms);
+                // A second is of less account here: what is missed is the message.
+                let minds = Minds { person_s: minds.person_s / 2.0, automated_s: 0.0, ..minds };
+                let costs = sum(cases, weights, minds, f64::INFINITY, |case| case.replay.told(&tried, true));
+                if costs < least {
+                    (best, least) = (tried, costs);
+                }
+            }
+        }
+        best
+    }
+
+    /// Puts together what each row did on the calls of its own fold: `rows` has one point for each fold, made without it.
+    /// Tells the figures, the confidences' curves, and the expected calibration error before and after them; each call's
+    /// curve is made without its fold.
+    #[must_use]
+    pub fn measure(&self, rows: &[Point]) -> (Measured, Confidence, [f64; 2]) {
+        let told: Vec<(&Case<'_>, Replayed)> =
+            self.cases.iter().map(|case| (case, case.replay.told(&rows[case.group], false))).collect();
+        let whole = Confidence {
+            human: curve(&told, Label::Human, None),
+            machine: curve(&told, Label::Machine, None),
+            screening: curve(&told, Label::Screening, None),
+            ivr: curve(&told, Label::Ivr, None),
+        };
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for (case, replayed) in &told {
+            let Some(score) = replayed.score else { continue };
+            let right = is_right(case.truth, replayed.label);
+            let pairs = curve(&told, replayed.label, Some(case.group));
+            let one = single(replayed.label, pairs);
+            before.push((f64::from(score), right));
+            after.push((f64::from(one.of(replayed.label, score).max(0.5)), right));
+        }
+        let error = |told: &[(f64, bool)]| crate::eval::Calibration::of(told).error.unwrap_or(0.0);
+        (figures(&told), whole, [error(&before), error(&after)])
+    }
+}
+
+fn single(label: Label, pairs: Vec<(f32, f32)>) -> Confidence {
+    let mut one = Confidence::default();
+    match label {
+        Label::Human => one.human = pairs,
+        Label::Machine => one.machine = pairs,
+        Label::Screening => one.screening = pairs,
+        Label::Ivr => one.ivr = pairs,
+        _ => {}
+    }
+    one
+}
+
+fn is_person(truth: &Truth) -> bool {
+    truth.label == Label::Human
+}
+
+fn is_automated(label: Label) -> bool {
+    matches!(label, Label::Machine | Label::Screening | Label::Ivr)
+}
+
+fn is_right(truth: &Truth, told: Label) -> bool {
+    truth.label == told
+}
+
+fn is_lost(told: Label) -> bool {
+    !matches!(told, Label::Human | Label::Silence | Label::Unknown)
+}
+
+/// Seconds that a call took: of a person after the greeting's end, of what is automated after its speech's onset.
+fn took_s(case: &Case<'_>, told: &Replayed) -> Option<f64> {
+    let from = if is_person(case.truth) { case.truth.greeting_end_s } else { case.truth.speech_on_s };
+    from.map(|from| told.at.as_secs() - from)
+}
+
+/// Each call's weight: people and automated answers count alike, and each kind of them.
+fn weights(cases: &[&Case<'_>]) -> Vec<f64> {
+    let mut kinds: BTreeMap<(bool, String), usize> = BTreeMap::new();
+    let key = |case: &Case<'_>| (is_person(case.truth), case.truth.kind());
+    for case in cases {
+        *kinds.entry(key(case)).or_default() += 1;
+    }
+    let of = |person: bool| kinds.keys().filter(|(kind, _)| *kind == person).count() as f64;
+    let (people, automated) = (of(true), of(false));
+    let weight = |case: &Case<'_>| {
+        let kinds_of = if is_person(case.truth) { people } else { automated };
+        1.0 / (kinds_of * kinds[&key(case)] as f64)
+    };
+    cases.iter().map(|case| weight(case)).collect()
+}
+
+fn cost(cases: &[&Case<'_>], weights: &[f64], point: &Point, minds: Minds, limit: f64) -> f64 {
+    sum(cases, weights, minds, limit, |case| case.replay.told(point, false))
+}
+
+/// The cost of what is told; more than `limit` is not told exactly.
+fn sum(cases: &[&Case<'_>], weights: &[f64], minds: Minds, limit: f64, told: impl Fn(&Case<'_>) -> Replayed) -> f64 {
+    let mut sum = 0.0;
+    for (case, weight) in cases.iter().zip(weights) {
+        let told = told(case);
+        let took = took_s(case, &told).unwrap_or(0.0).max(0.0);
+        let costs = if is_person(case.truth) {
+            let fault = if is_lost(told.label) { minds.loss } else { f64::from(u8::from(told.label != Label::Human)) };
+            fault + minds.person_s * took.min(LONGEST_S)
+        } else {
+            let found = is_automated(told.label);
+            let took = if found { took.min(LONGEST_AUTOMATED_S) } else { LONGEST_AUTOMATED_S };
+            f64::from(u8::from(!found)) + minds.automated_s * took
+        };
+        sum += weight * costs;
+        if sum > limit {
+            break;
+        }
+    }
+    sum
+}
+
+/// Changes one number of a point by about `scale`, within what makes sense.
+fn change(point: &mut Point, random: &mut Random, scale: f64) {
+    let factor = 1.0 + scale * random.spread();
+    let add = scale * random.spread();
+    let ms = |value: &mut u32, from: u32, to: u32| {
+        *value = (((f64::from(*value).max(100.0) * factor) / 10.0).round() as u32 * 10).clamp(from, to);
+    };
+    let share = |value: &mut f32, to: f32| {
+        // Near either end a step is small.
+        let odds = (f64::from(*value).clamp(0.0005, 0.9995) / (1.0 - f64::from(*value).clamp(0.0005, 0.9995))).ln();
+        let moved = 1.0 / (1.0 + (-(odds + 4.0 * add)).exp());
+        *value = ((moved * 1_000.0).round() / 1_000.0).clamp(0.0, f64::from(to)) as f32;
+    };
+    let change_wait = |wait: &mut Wait, which: usize| {
+        match which {
+            0 => share(&mut wait.sure, 1.0),
+            1 => share(&mut wait.likely, 1.0),
+            2 => ms(&mut wait.pause_ms, 300, 2_000),
+            3 => ms(&mut wait.wait_ms, 300, 3_000),
+            _ => ms(&mut wait.end_ms, 600, 4_000),
+        }
+        wait.likely = wait.likely.min(wait.sure);
+        wait.wait_ms = wait.wait_ms.max(wait.pause_ms);
+        wait.end_ms = wait.end_ms.max(wait.pause_ms);
+    };
+    match random.below(24) {
+        n @ 0..5 => change_wait(&mut point.short, n),
+        n @ 5..10 => change_wait(&mut point.middle, n - 5),
+        n @ 10..15 => change_wait(&mut point.long, n - 10),
+        15 => ms(&mut point.short_ms, 600, 2_500),
+        16 => ms(&mut point.long_ms, 2_000, 8_000),
+        17 => ms(&mut point.again_ms, 0, 1_500),
+        18 => ms(&mut point.automated.early_ms, 300, 5_000),
+        19 | 20 => share(&mut point.automated.early, 0.5),
+        21 => ms(&mut point.automated.late_ms, 500, 10_000),
+        22 => share(&mut point.automated.late, 0.5),
+        _ => match random.below(2) {
+            0 => share(&mut point.after_all, 0.9),
+            _ => point.automated.steps = (1 + random.below(4)) as u32,
+        },
+    }
+    point.long_ms = point.long_ms.max(point.short_ms);
+    point.automated.late_ms = point.automated.late_ms.max(point.automated.early_ms);
+}
+
+/// A share of weighted calls, and its interval with as many calls as the weights are worth (Kish).
+fn weighted(cases: &[(&Case<'_>, bool)]) -> (f64, (f64, f64)) {
+    let weights = weights(&cases.iter().map(|(case, _)| *case).collect::<Vec<_>>());
+    let whole: f64 = weights.iter().sum();
+    let hits: f64 = cases.iter().zip(&weights).map(|((_, hit), weight)| f64::from(u8::from(*hit)) * weight).sum();
+    let squares: f64 = weights.iter().map(|weight| weight * weight).sum();
+    if squares == 0.0 {
+        return (0.0, (0.0, 1.0));
+    }
+    let (share, n, zz) = (hits / whole, whole * whole / squares, Z * Z);
+    let middle = (share + zz / (2.0 * n)) / (1.0 + zz / n);
+    let half = Z * (share * (1.0 - share) / n + zz / (4.0 * n * n)).sqrt() / (1.0 + zz / n);
+    (share, ((middle - half).max(0.0), (middle + half).min(1.0)))
+}
+
+fn figures(told: &[(&Case<'_>, Replayed)]) -> Measured {
+    let share = |person: bool, hit: fn(Label) -> bool| {
+        let of = told.iter().filter(|(case, _)| is_person(case.truth) == person);
+        let (share, (low, high)) = weighted(&of.map(|(case, told)| (*case, hit(told.label))).collect::<Vec<_>>());
+        (share as f32, (low as f32, high as f32))
+    };
+    let spread = |person: bool, hit: fn(Label) -> bool| {
+        let of = told.iter().filter(|(case, told)| is_person(case.truth) == person && hit(told.label));
+        Spread::of(of.filter_map(|(case, told)| took_s(case, told)).collect())
+    };
+    let human = |label: Label| label == Label::Human;
+    let (human_loss, human_loss_interval) = share(true, is_lost);
+    let (people_told_human, people_told_human_interval) = share(true, human);
+    let (automated_told, automated_told_interval) = share(false, is_automated);
+    let people = spread(true, human);
+    let automated = spread(false, is_automated);
+    let count = |person: bool| told.iter().filter(|(case, _)| is_person(case.truth) == person).count() as u32;
+    Measured {
+        people: count(true),
+        human_loss,
+        human_loss_interval,
+        people_told_human,
+        people_told_human_interval,
+        automated: count(false),
+        automated_told,
+        automated_told_interval,
+        people_median_s: people.map_or(0.0, |spread| spread.median as f32),
+        people_p95_s: people.map_or(0.0, |spread| spread.p95 as f32),
+        automated_median_s: automated.map_or(0.0, |spread| spread.median as f32),
+    }
+}
+
+/// Pairs of score and measured share for one label, from calls of other folds than `without`: bins of about equal size,
+/// joined until the shares grow with the scores.
+fn curve(told: &[(&Case<'_>, Replayed)], label: Label, without: Option<usize>) -> Vec<(f32, f32)> {
+    let of = told.iter().filter(|(case, told)| told.label == label && Some(case.group) != without);
+    let scored = of.filter_map(|(case, told)| Some((f64::from(told.score?), is_right(case.truth, label))));
+    let mut scored: Vec<(f64, bool)> = scored.collect();
+    scored.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let overall = Share::count(scored.iter().map(|(_, right)| *right)).value().unwrap_or(0.5);
+    let size = (scored.len() / BINS).max(BIN);
+    let mut bins: Vec<(f64, f64, f64)> = Vec::new();
+    let mut left = scored.as_slice();
+    while !left.is_empty() {
+        // The rest goes with the last bin.
+        let (bin, rest) = left.split_at(if left.len() < 2 * size { left.len() } else { size });
+        left = rest;
+        let right = bin.iter().filter(|(_, right)| *right).count() as f64 + PRIOR * overall;
+        bins.push((bin.iter().map(|(score, _)| score).sum(), right, bin.len() as f64));
+        while let [.., before, last] = bins.as_slice() {
+            let share = |bin: &(f64, f64, f64)| bin.1 / (bin.2 + PRIOR);
+            if share(before) <= share(last) {
+                break;
+            }
+            let joined = (before.0 + last.0, before.1 + last.1 - PRIOR * overall, before.2 + last.2);
+            bins.truncate(bins.len() - 2);
+            bins.push(joined);
+        }
+    }
+    let written = |value: f64| ((value * 1_000.0).round() / 1_000.0) as f32;
+    let mut pairs: Vec<(f32, f32)> =
+        bins.iter().map(|(scores, right, n)| (written(scores / n), written(right / (n + PRIOR)))).collect();
+    pairs.dedup_by(|next, first| next.0 <= first.0);
+    pairs
+}
+
+/// Numbers that look random and are the same each time (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> usize {
+        (self.next() % end) as usize
+    }
+
+    /// From -1.0 to 1.0, mostly near 0.
+    fn spread(&mut self) -> f64 {
+        let one = |bits: u64| (bits >> 11) as f64 / (1_u64 << 53) as f64;
+        one(self.next()) + one(self.next()) - 1.0
+    }
+}
