@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::audio::{Frame, SampleTime};
 use crate::cli::cores::on_all_cores;
 use crate::cli::offline::{self, Offline};
-use crate::detect::{Model, Outcome, Trace};
+use crate::detect::{Beep, Label, Model, Outcome, Provisional, Trace};
 use crate::eval::{picture, picture_page};
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,10 @@ pub(super) struct Arguments {
     /// Print one JSON object per file and line instead of a table.
     #[arg(long)]
     json: bool,
+    /// Tell, too, what becomes likely before the decision, and what corrects it afterwards: for connections that can carry
+    /// more than one result.
+    #[arg(long)]
+    provisional: bool,
     /// Draw what was heard and decided, of one recording: spectrogram, tones, level, the model's probabilities, by the
     /// file's ending as SVG, PNG or HTML.
     #[arg(long, value_name = "FILE.svg|png|html")]
@@ -47,8 +51,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(file) => Some((file.as_path(), Form::of(file)?)),
     };
     let offline = Offline::new(&arguments.options)?;
-    let rows =
-        on_all_cores(&arguments.files, || offline.model(), |model, file| detect(file, &offline, model, plot), |_| ());
+    let rows = on_all_cores(
+        &arguments.files,
+        || offline.model(),
+        |model, file| detect(file, &offline, model, arguments.provisional, plot),
+        |_| (),
+    );
     let mut failed = false;
     if !arguments.json {
         println!("{}", Row::HEAD);
@@ -56,7 +64,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for (file, row) in arguments.files.iter().zip(rows) {
         match row {
             Ok(row) if arguments.json => println!("{}", serde_json::to_string(&row)?),
-            Ok(row) => println!("{}", row.line()),
+            Ok(row) => {
+                // In the order of their times: a correction comes after the decision.
+                let later = |early: &&EarlyRow| early.after_decision;
+                row.provisional.iter().filter(|early| !later(early)).for_each(|early| println!("{}", early.line(file)));
+                println!("{}", row.line());
+                row.provisional.iter().filter(later).for_each(|early| println!("{}", early.line(file)));
+            }
             Err(error) => {
                 failed = true;
                 eprintln!("answerd: {}: {error:#}", file.display());
@@ -66,11 +80,18 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn detect(file: &Path, offline: &Offline, model: &mut Model, plot: Option<(&Path, Form)>) -> anyhow::Result<Row> {
+fn detect(
+    file: &Path,
+    offline: &Offline,
+    model: &mut Model,
+    provisional: bool,
+    plot: Option<(&Path, Form)>,
+) -> anyhow::Result<Row> {
     let sound = offline::read(file)?;
     let frames = [Frame::Sound(&sound)];
-    let outcome = offline.decide(model, &frames)?;
-    let row = Row::new(file, &outcome);
+    let (outcome, early) = offline.follow(model, &frames, provisional)?;
+    let mut row = Row::new(file, &outcome);
+    row.provisional = early.iter().map(|early| EarlyRow::new(early, &outcome)).collect();
     if let Some((to, form)) = plot {
         let trace = Trace::of(model, &offline.plans, &frames);
         let bytes = form.draw(&row, &trace, &outcome);
@@ -123,6 +144,67 @@ struct Row {
     reason: String,
     method: &'static str,
     alternatives: Vec<AlternativeRow>,
+    /// What was told before the decision, and what corrects it, if it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    provisional: Vec<EarlyRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct EarlyRow {
+    label: &'static str,
+    confidence: f64,
+    at_s: f64,
+    corrects: Option<&'static str>,
+    beep: Option<BeepRow>,
+    reason: String,
+    method: &'static str,
+    #[serde(skip)]
+    after_decision: bool,
+}
+
+impl EarlyRow {
+    fn new(early: &Provisional, outcome: &Outcome) -> Self {
+        Self {
+            label: early.label.as_str(),
+            confidence: round(f64::from(early.confidence), 1000.0),
+            at_s: round(early.at.as_secs(), 1000.0),
+            corrects: early.corrects.map(Label::as_str),
+            beep: early.beep.as_ref().map(BeepRow::new),
+            reason: early.reason.clone(),
+            method: early.method.as_str(),
+            after_decision: early.at > outcome.timeline.decided_at,
+        }
+    }
+
+    /// A line under the table's columns.
+    fn line(&self, file: &Path) -> String {
+        let what = match (self.after_decision, self.corrects) {
+            (true, _) => "correction",
+            (false, Some(_)) => "changed",
+            (false, None) => "likely",
+        };
+        format!(
+            "{:<10} {:.2} {:>8.2} {what:<52}  {}: {} ({})",
+            self.label,
+            self.confidence,
+            self.at_s,
+            file.display(),
+            self.reason,
+            self.method,
+        )
+    }
+}
+
+impl BeepRow {
+    fn new(beep: &Beep) -> Self {
+        let seconds = |at: SampleTime| round(at.as_secs(), 1000.0);
+        Self {
+            on_s: seconds(beep.on),
+            off_s: seconds(beep.off),
+            hz: round(f64::from(beep.hz), 10.0),
+            level_db: round(f64::from(beep.level_db), 10.0),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -153,12 +235,7 @@ impl Row {
             decided_at_s: seconds(timeline.decided_at),
             speech_on_s: timeline.speech_on.map(seconds),
             greeting_end_s: timeline.greeting_end.map(seconds),
-            beep: timeline.beep.map(|beep| BeepRow {
-                on_s: seconds(beep.on),
-                off_s: seconds(beep.off),
-                hz: round(f64::from(beep.hz), 10.0),
-                level_db: round(f64::from(beep.level_db), 10.0),
-            }),
+            beep: timeline.beep.as_ref().map(BeepRow::new),
             speak_at_s: timeline.speak_at.map(seconds),
             reason: outcome.reason.clone(),
             method: outcome.method.as_str(),
@@ -170,6 +247,7 @@ impl Row {
                     confidence: round(f64::from(other.confidence), 1000.0),
                 })
                 .collect(),
+            provisional: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, Points, advance};
+use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, Points, Provisional, advance};
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
@@ -103,16 +103,34 @@ impl Offline {
 
     /// What is decided of sound after whose end nothing arrives any more.
     pub(super) fn decide(&self, model: &mut Model, frames: &[Frame<'_>]) -> anyhow::Result<Outcome> {
+        Ok(self.follow(model, frames, false)?.0)
+    }
+
+    /// The like; with `provisional`, what was told before the end and what corrects it, too, in order.
+    pub(super) fn follow(
+        &self,
+        model: &mut Model,
+        frames: &[Frame<'_>],
+        provisional: bool,
+    ) -> anyhow::Result<(Outcome, Vec<Provisional>)> {
         let mut detector = Detector::with_plans(Arc::clone(&self.config), &self.plans);
-        detector.listen(self.listen.clone());
+        detector.listen(Listen { provisional, ..self.listen.clone() });
+        let revise_ms = if provisional { self.config.revise_ms } else { 0 };
+        let (mut concluded, mut told) = (None::<Outcome>, Vec::new());
         let after = Frame::Missing { samples: LONGEST_WAIT_S * SAMPLE_RATE as usize };
         for frame in frames.iter().chain([&after]).flat_map(|frame| pieces(*frame)) {
             detector.push(frame);
             advance(model, &mut [&mut detector]);
             while let Some(event) = detector.poll_event() {
-                if let Event::Concluded(outcome) = event {
-                    return Ok(*outcome);
+                match event {
+                    Event::Provisional(early) => told.push(*early),
+                    Event::Concluded(outcome) => concluded = Some(*outcome),
+                    Event::Key { .. } | Event::InputStarted { .. } => {}
                 }
+            }
+            let over = |outcome: &mut Outcome| detector.now().ms_since(outcome.timeline.decided_at) >= revise_ms;
+            if let Some(outcome) = concluded.take_if(over) {
+                return Ok((outcome, told));
             }
         }
         bail!("no decision within {LONGEST_WAIT_S} s after the end of the recording")

@@ -360,6 +360,18 @@ mod tests {
     }
 
     #[test]
+    fn operating_points_are_read_with_the_settings() {
+        check("[detect]\nmax_human_loss = 2.0\n", &[], "a.toml:2: detect.max_human_loss: 2 is not from 0 to 1");
+        check(
+            "[detect]\npoints = \"/nonexistent\"\n",
+            &[],
+            "a.toml:2: detect.points: cannot read the operating points",
+        );
+        check("[detect]\nrevise_ms = 60001\n", &[], "a.toml:2: detect.revise_ms: 60001 is over 60000");
+        check("[detect]\nmax_human_loss = 1.0\nrevise_ms = 0\n", &[], "ok");
+    }
+
+    #[test]
     fn the_environment_overrides_the_file() {
         let variables = [("ANSWERD_MRCP_PORT", "2001"), ("ANSWERD_SIP_LISTEN", "127.0.0.1:0, udp:127.0.0.1:5070")];
         let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));

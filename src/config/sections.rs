@@ -31,6 +31,8 @@ pub struct DetectConfig {
     pub greeting_silence_ms: u64,
     /// Time without any sound arriving after which what is known decides, in milliseconds.
     pub missing_ms: u64,
+    /// How long a person that was told may be corrected, in milliseconds, for listeners that can carry it.
+    pub revise_ms: u64,
 }
 
 impl Default for DetectConfig {
@@ -47,6 +49,7 @@ impl Default for DetectConfig {
             beep_max_ms,
             greeting_silence_ms,
             missing_ms,
+            revise_ms,
         } = detect::Config::default();
         Self {
             model: model.unwrap_or_default(),
@@ -59,6 +62,7 @@ impl Default for DetectConfig {
             beep_max_ms,
             greeting_silence_ms,
             missing_ms,
+            revise_ms,
         }
     }
 }
@@ -81,6 +85,7 @@ impl DetectConfig {
             beep_max_ms: self.beep_max_ms,
             greeting_silence_ms: self.greeting_silence_ms,
             missing_ms: self.missing_ms,
+            revise_ms: self.revise_ms,
         }
     }
 
@@ -90,7 +95,7 @@ impl DetectConfig {
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         // The detectors' own check begins its sentence with the key.
-        let keys = ["beep_min_ms", "beep_max_ms", "greeting_silence_ms", "missing_ms", "max_human_loss"];
+        let keys = ["beep_min_ms", "beep_max_ms", "greeting_silence_ms", "missing_ms", "revise_ms", "max_human_loss"];
         if !self.points.as_os_str().is_empty() {
             Points::load(Some(&self.points)).map_err(|error| ("points", error.to_string()))?;
         }

@@ -38,6 +38,9 @@ pub struct Config {
     /// When no sound arrives at all for so long after speech, in milliseconds, what is known by then decides: the other
     /// side suppresses silence, or has gone.
     pub missing_ms: u64,
+    /// How long after a person was told a beep or a machine's voice corrects that, in milliseconds, where the listener can
+    /// carry it; 0: never.
+    pub revise_ms: u64,
 }
 
 impl Default for Config {
@@ -54,6 +57,7 @@ impl Default for Config {
             beep_max_ms: 1_500,
             greeting_silence_ms: 3_000,
             missing_ms: 3_000,
+            revise_ms: 4_000,
         }
     }
 }
@@ -75,6 +79,9 @@ impl Config {
         }
         if !(500..=60_000).contains(&self.missing_ms) {
             return Err(format!("missing_ms: {} is not from 500 to 60000", self.missing_ms));
+        }
+        if self.revise_ms > 60_000 {
+            return Err(format!("revise_ms: {} is over 60000", self.revise_ms));
         }
         if !(0.0..=1.0).contains(&self.max_human_loss) {
             return Err(format!("max_human_loss: {} is not from 0 to 1", self.max_human_loss));

@@ -223,7 +223,7 @@ impl Detector {
     fn decide(&mut self, evidence: &Evidence, posteriors: Option<Posteriors>) {
         let Some(policy) = &mut self.policy else { return };
         let said = policy.push(evidence, self.senses.activity().cadence(), posteriors);
-        if matches!(said.last(), Some(Event::Concluded(_))) {
+        if policy.is_over() {
             self.policy = None;
         }
         self.events.extend(said);

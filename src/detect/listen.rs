@@ -75,6 +75,9 @@ pub struct Listen {
     pub early_no_match: bool,
     /// Ends with [`End::TooEarly`](crate::detect::End::TooEarly) if speech is under way when the listening begins.
     pub too_early: bool,
+    /// Whether likely labels are told before the end, and a person's corrected after it, for
+    /// [`Config::revise_ms`](crate::detect::Config): for listeners that can carry more than one result.
+    pub provisional: bool,
     /// Save-Waveform: what is listened to is recorded, and handed over with the outcome.
     pub record: bool,
     /// Start-Input-Timers: whether the No-Input timer runs from the start.
@@ -97,6 +100,7 @@ impl Default for Listen {
             speech_incomplete_timeout_ms: None,
             early_no_match: false,
             too_early: false,
+            provisional: false,
             record: false,
             start_input_timers: true,
         }

@@ -37,7 +37,7 @@ pub use evidence::candidates_of;
 pub use features::{Extractor, FEATURES, FORMAT, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
 pub use model::{Backend, Model, ModelError};
-pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, SitKind, Timeline};
+pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Provisional, SitKind, Timeline};
 pub use points::{Automated, BeepWait, Confidence, Measured, Point, Points, PointsError, Wait};
 pub use replay::{Replay, Replayed};
 pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};

@@ -224,7 +224,28 @@ pub enum InputType {
     Dtmf,
 }
 
-/// What a listening tells while it runs. After [`Event::Concluded`] nothing more comes but keys.
+/// A decision told before the end of a listening, or one that corrects its end: only where
+/// [`Listen::provisional`](crate::detect::Listen::provisional) asks for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provisional {
+    /// The label that is likely now.
+    pub label: Label,
+    /// Probability that it is right, 0.0 to 1.0.
+    pub confidence: f32,
+    /// When it became so: the last sample that was needed.
+    pub at: SampleTime,
+    /// Which kind of evidence told it.
+    pub method: Method,
+    /// The evidence in words, as in an outcome.
+    pub reason: String,
+    /// The label that was told before and is wrong now; the same label where only a beep is new.
+    pub corrects: Option<Label>,
+    /// The beep to speak after, if it was heard.
+    pub beep: Option<Beep>,
+}
+
+/// What a listening tells while it runs. After [`Event::Concluded`] nothing more comes but keys and, where they were asked
+/// for, corrections.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A key was pressed: a telephone-event, or a pair of tones in the sound. It is told at any time, also when nothing is
@@ -242,6 +263,9 @@ pub enum Event {
         /// What it was.
         input: InputType,
     },
-    /// The result; the last event of a listening.
+    /// A label has become likely, or another one than was told; a conclusion that it corrects has come before it. Only
+    /// where the listener asks for it.
+    Provisional(Box<Provisional>),
+    /// The result.
     Concluded(Box<Outcome>),
 }

@@ -402,3 +402,114 @@ impl Point {
         writeln!(f, "automated_median_s = {:.2}", measured.automated_median_s)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(from: &str, to: &str) -> String {
+        let text = BUILT_IN.replacen(from, to, 1);
+        assert_ne!(text, BUILT_IN, "{from}");
+        Points::read(&text).unwrap_err().to_string()
+    }
+
+    fn wait() -> Wait {
+        Wait { sure: 0.8, likely: 0.4, pause_ms: 500, wait_ms: 1_500, end_ms: 2_000 }
+    }
+
+    fn point(human_loss: Option<f32>, short_ms: u32) -> Point {
+        let measured = human_loss.map(|human_loss| Measured {
+            people: 100,
+            human_loss,
+            human_loss_interval: (0.0, 1.0),
+            people_told_human: 1.0 - human_loss,
+            people_told_human_interval: (0.0, 1.0),
+            automated: 100,
+            automated_told: 0.9,
+            automated_told_interval: (0.0, 1.0),
+            people_median_s: 0.8,
+            people_p95_s: 2.0,
+            automated_median_s: 3.0,
+        });
+        Point {
+            short_ms,
+            long_ms: 4_000,
+            short: wait(),
+            middle: Wait { wait_ms: 2_200, end_ms: 2_500, ..wait() },
+            long: wait(),
+            again_ms: 0,
+            automated: Automated { early_ms: 1_000, early: 0.1, late_ms: 3_000, late: 0.3, steps: 2 },
+            after_all: 0.4,
+            beep: BeepWait { sure: 0.93, wait_ms: 2_500 },
+            confidence: Confidence { human: vec![(0.5, 0.7), (0.9, 0.95)], ..Confidence::default() },
+            measured,
+        }
+    }
+
+    #[test]
+    fn the_built_in_table_is_good_and_is_written_as_it_is_read() {
+        let points = Points::read(BUILT_IN).unwrap();
+        assert_eq!(Points::read(&points.to_string()).unwrap(), points);
+        let made = Points { model: vec![point(Some(0.0123), 1_300)], rules: vec![point(None, 900)] };
+        assert_eq!(Points::read(&made.to_string()).unwrap(), made);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        assert!(wrong("again_ms = ", "agian_ms = ").starts_with("line "), "{}", wrong("again_ms = ", "agian_ms = "));
+        assert!(wrong("again_ms = ", "again_ms = 99999").starts_with("model, row 1: again_ms: 99999"));
+        assert!(wrong("likely = ", "likely = 7").starts_with("model, row 1: short.likely: 7"));
+        assert!(wrong("steps = ", "steps = 0 #").starts_with("line "));
+        assert_eq!(Points::read("model = []\nrules = []\n").unwrap_err().to_string(), "model: 0 rows, not 1 to 100");
+        let mut falls = point(None, 1_300);
+        falls.confidence.human = vec![(0.5, 0.9), (0.9, 0.7)];
+        assert_eq!(falls.check().unwrap_err(), "confidence.human: scores and shares do not grow");
+        assert!(
+            Points::load(Some(Path::new("/nonexistent/points.toml"))).unwrap_err().to_string().contains("cannot read")
+        );
+    }
+
+    #[test]
+    fn the_fastest_row_that_keeps_the_loss_serves_and_the_dial_goes_from_there() {
+        let rows: Vec<Point> =
+            [0.04, 0.02, 0.01, 0.003].iter().enumerate().map(|(n, loss)| point(Some(*loss), n as u32)).collect();
+        let points = Points { model: rows, rules: (0..5).map(|n| point(None, n)).collect() };
+        let row = |loss, dial| points.choose(Method::Model, loss, dial).short_ms;
+        assert_eq!([row(0.05, 0.5), row(0.02, 0.5), row(0.019, 0.5), row(0.003, 0.5)], [0, 1, 2, 3]);
+        // None loses so few: the surest.
+        assert_eq!(row(0.001, 0.5), 3);
+        assert_eq!([row(0.02, 0.0), row(0.02, 0.7), row(0.02, 1.0), row(0.02, 7.0)], [0, 2, 3, 3]);
+        assert_eq!(points.least_human_loss(), Some(0.003));
+        // Rows that were never measured: from the middle one.
+        let row = |dial| points.choose(Method::Rules, 0.02, dial).short_ms;
+        assert_eq!([row(0.0), row(0.5), row(1.0)], [0, 2, 4]);
+    }
+
+    #[test]
+    fn the_less_likely_a_person_the_longer_the_pause() {
+        assert_eq!(wait().pause_for(0.9), Some(500.0));
+        assert_eq!(wait().pause_for(0.8), Some(500.0));
+        assert!((wait().pause_for(0.6).unwrap() - 1_000.0).abs() < 1.0);
+        assert!((wait().pause_for(0.4).unwrap() - 1_500.0).abs() < 1.0);
+        assert_eq!(wait().pause_for(0.39), None);
+        let same = Wait { likely: 0.8, ..wait() };
+        assert_eq!((same.pause_for(0.8), same.pause_for(0.79)), (Some(500.0), None));
+    }
+
+    #[test]
+    fn how_sure_an_automated_answer_has_to_be_depends_on_its_length() {
+        let automated = point(None, 0).automated;
+        assert_eq!([automated.below(990), automated.below(1_000), automated.below(9_000)], [0.0, 0.1, 0.3]);
+        assert!((automated.below(2_000) - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn confidences_lie_on_their_curves() {
+        let confidence = point(None, 0).confidence;
+        assert_eq!(confidence.of(Label::Human, 0.2), 0.7);
+        assert!((confidence.of(Label::Human, 0.7) - 0.825).abs() < 1e-6);
+        assert_eq!(confidence.of(Label::Human, 0.99), 0.95);
+        // No curve, or no label of speech: the score itself.
+        assert_eq!((confidence.of(Label::Machine, 0.6), confidence.of(Label::Sit, 0.98)), (0.6, 0.98));
+    }
+}

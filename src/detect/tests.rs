@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::audio::{Frame, SampleTime};
 use crate::detect::{
     Backend, Config, Detector, End, Event, Goal, Hotword, InputType, Label, LabelSet, Listen, Method, Model,
-    ModelError, Outcome, SitKind, advance,
+    ModelError, Outcome, Plans, Replay, SitKind, advance,
 };
 
 /// Sound under construction.
@@ -676,5 +676,75 @@ proptest! {
             advance(&mut model, &mut [&mut detector]);
         }
         prop_assert!(std::iter::from_fn(|| detector.poll_event()).count() <= 2);
+    }
+}
+
+/// What is told of a person or a machine by the rules, in words.
+fn told_early(sound: &Sound) -> (Vec<String>, usize) {
+    let events = events(&Listen { provisional: true, ..Listen::default() }, sound);
+    let concluded = events.iter().filter(|event| matches!(event, Event::Concluded(_))).count();
+    let told = events.iter().filter_map(|event| match event {
+        Event::Provisional(early) => {
+            let corrects = early.corrects.map_or("-", Label::as_str);
+            Some(format!("{} for {corrects}{}", early.label, if early.beep.is_some() { ", beep" } else { "" }))
+        }
+        Event::Concluded(outcome) => Some(format!("concluded {}", outcome.label)),
+        _ => None,
+    });
+    (told.collect(), concluded)
+}
+
+#[test]
+fn what_is_likely_is_told_early_and_a_beep_corrects_a_person() {
+    let (told, concluded) =
+        told_early(&sound().silence(500).voice(900).silence(2200).tone(&[1000.0], 500).silence(5000));
+    assert_eq!(told, ["human for -", "concluded human", "machine for human, beep"]);
+    assert_eq!(concluded, 1);
+    // Too late to correct anything.
+    let (told, _) = told_early(&sound().silence(500).voice(900).silence(7000).tone(&[1000.0], 500).silence(2000));
+    assert_eq!(told, ["human for -", "concluded human"]);
+    // It goes on: what was likely changes before the end.
+    let (told, _) = told_early(&sound().silence(500).voice(6000).silence(5000));
+    assert_eq!(told.last().map(String::as_str), Some("concluded machine"));
+    assert_eq!(told.first().map(String::as_str), Some("human for -"));
+}
+
+#[test]
+fn nothing_is_told_early_unless_asked_for() {
+    let sound = sound().silence(500).voice(900).silence(2200).tone(&[1000.0], 500).silence(5000);
+    let events = events(&Listen::default(), &sound);
+    assert!(!events.iter().any(|event| matches!(event, Event::Provisional(_))));
+    assert!(matches!(events.last(), Some(Event::Concluded(_))));
+}
+
+#[test]
+fn a_replay_tells_what_the_listening_told() {
+    let config = Config::default();
+    let point = config.table.choose(Method::Rules, config.max_human_loss, 0.5);
+    let mut by_speech = 0;
+    for (name, listen, sound) in gallery() {
+        let answers = Listen { goal: Goal::Answer, ..Listen::default() };
+        if listen != answers {
+            continue;
+        }
+        let outcome = outcome(&Listen { confidence_threshold: 0.0, ..answers }, &sound);
+        let samples = sound.samples();
+        let frames = [Frame::Sound(&samples)];
+        let [_, rules] = Replay::both(&mut Model::rules(), &Plans::default(), &config, &frames).unwrap();
+        let told = rules.told(point, false);
+        assert_eq!((told.label, told.at), (outcome.label, outcome.timeline.decided_at), "{name}");
+        by_speech += usize::from(told.score.is_some());
+    }
+    assert!(by_speech > 1);
+}
+
+#[test]
+fn alternatives_leave_room_for_the_label() {
+    for (name, listen, sound) in gallery() {
+        let outcome = outcome(&listen, &sound);
+        let others: f32 = outcome.alternatives.iter().map(|other| other.confidence).sum();
+        let own = if outcome.label == Label::Unknown { 0.0 } else { outcome.confidence };
+        assert!(own + others <= 1.0 + 1e-4, "{name}: {own} and {others}");
+        assert!(!outcome.reason.is_empty(), "{name}");
     }
 }

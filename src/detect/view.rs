@@ -50,6 +50,11 @@ impl View<'_> {
     pub(super) fn conclude(&self, label: Label, sure: f32, method: Method, reason: String) -> Outcome {
         let confidence = sure.clamp(0.0, 1.0);
         let told = if confidence < self.threshold { Label::Unknown } else { label };
+        let reason = if told == label {
+            reason
+        } else {
+            format!("{reason}; {label} {confidence:.2} is under the threshold, {:.2}", self.threshold)
+        };
         let ranked = self.belief.ranked();
         let others: f32 = ranked.iter().filter(|(other, _)| *other != label).map(|(_, of)| of).sum();
         let mut alternatives: Vec<Alternative> = ranked
@@ -92,15 +97,61 @@ pub(super) fn pause(speech: &Cadence) -> f32 {
     speech.pause as f32 / 100.0
 }
 
-/// What was spoken, in words.
-pub(super) fn describe(speech: &Cadence, belief: &Belief) -> String {
-    let what = if speech.pause > 0 {
-        format!("speech {:.2} s, then silence {:.2} s", spoken(speech), pause(speech))
-    } else {
-        format!("speech for {:.2} s and on", spoken(speech))
+/// What was spoken, and what it was told as, in words.
+pub(super) fn describe(speech: &Cadence, belief: &Belief, label: Label) -> String {
+    let spoken = spoken(speech);
+    let ended = speech.pause > 0;
+    let silence = if ended { format!(", then silence {:.2} s", pause(speech)) } else { String::new() };
+    let cadence =
+        if ended { format!("speech {spoken:.2} s{silence}") } else { format!("speech for {spoken:.2} s and on") };
+    let utterances = match speech.utterances {
+        0 | 1 => String::new(),
+        n => format!(", {n} utterances"),
     };
-    match belief.method {
-        Method::Model => format!("{what}; sounds like a person: {:.2}", belief.person()),
-        Method::Rules => what,
+    match (belief.method, label) {
+        (Method::Rules, _) => format!("{cadence}{utterances}"),
+        (Method::Model, Label::Human) => format!("{cadence}{utterances}; model {:.2} person", belief.person()),
+        (Method::Model, Label::Machine | Label::Screening | Label::Ivr) => {
+            let (whole, own) = (1.0 - belief.person(), belief.of(label) / belief.speech().max(1e-6));
+            format!("model {whole:.2} automated, {own:.2} {label}, after {spoken:.2} s of speech{utterances}{silence}")
+        }
+        (Method::Model, _) => format!("{cadence}{utterances}; model {:.2} {label}", belief.of(label)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::CLASSES;
+    use crate::detect::belief::Posteriors;
+
+    fn model(of: &[(Label, f32)]) -> Belief {
+        let mut posteriors = Posteriors::default();
+        for (class, place) in CLASSES.iter().zip(&mut posteriors) {
+            *place = of.iter().find(|(label, _)| label == class).map_or(0.0, |(_, of)| *of);
+        }
+        Belief::model(posteriors)
+    }
+
+    #[test]
+    fn reasons_name_what_decided() {
+        let hello = Cadence { since_on: 152, pause: 90, utterances: 1, ..Cadence::default() };
+        let greeting = Cadence { since_on: 240, pause: 0, utterances: 2, ..Cadence::default() };
+        let person = model(&[(Label::Human, 0.97), (Label::Machine, 0.03)]);
+        let machine = model(&[(Label::Human, 0.02), (Label::Machine, 0.9), (Label::Ivr, 0.08)]);
+        assert_eq!(describe(&hello, &person, Label::Human), "speech 0.62 s, then silence 0.90 s; model 0.97 person");
+        assert_eq!(
+            describe(&greeting, &machine, Label::Machine),
+            "model 0.98 automated, 0.90 machine, after 2.40 s of speech, 2 utterances"
+        );
+        assert_eq!(
+            describe(&hello, &machine, Label::Ivr),
+            "model 0.98 automated, 0.08 ivr, after 0.62 s of speech, then silence 0.90 s"
+        );
+        let rules = Belief::rules(Some(&hello));
+        assert_eq!(describe(&hello, &rules, Label::Human), "speech 0.62 s, then silence 0.90 s");
+        assert_eq!(describe(&greeting, &rules, Label::Machine), "speech for 2.40 s and on, 2 utterances");
+        let music = model(&[(Label::Music, 0.8), (Label::Human, 0.2)]);
+        assert_eq!(describe(&hello, &music, Label::Music), "speech 0.62 s, then silence 0.90 s; model 0.80 music");
     }
 }

@@ -381,3 +381,109 @@ impl Random {
         one(self.next()) + one(self.next()) - 1.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Frame, SAMPLE_RATE};
+    use crate::detect::{Config, Model, Plans, Points};
+
+    /// Something voiced for so many seconds, then nothing for four.
+    fn call(seconds: f32) -> Vec<i16> {
+        let voiced = |n: usize| {
+            let t = n as f32 / SAMPLE_RATE as f32;
+            let phase = std::f32::consts::TAU * (130.0 * t - 5.0 * (4.0 * t).cos());
+            let sum: f32 = (1..20).map(|k| (phase * k as f32).sin() / (1.0 + (k as f32 - 5.0).abs())).sum();
+            (sum * 3_000.0 * (0.6 + 0.4 * (25.0 * t).sin())) as i16
+        };
+        let length = (seconds * SAMPLE_RATE as f32) as usize;
+        (0..length).map(voiced).chain(std::iter::repeat_n(0, 4 * SAMPLE_RATE as usize)).collect()
+    }
+
+    fn table() -> Vec<Truth> {
+        let mut lines = "file,label,detail,source,speech_on_s,greeting_end_s\n".to_owned();
+        for n in 0..12 {
+            let (label, detail) = if n % 2 == 0 { ("human", "short") } else { ("machine", "nobeep") };
+            lines += &format!("{n},{label},{detail},s{},0,{:.2}\n", n % 3, length(n));
+        }
+        Truth::read(lines.as_bytes()).unwrap()
+    }
+
+    /// People speak for less than a second, machines for more than four.
+    fn length(n: usize) -> f32 {
+        let more = n as f32 * 0.03;
+        if n % 2 == 0 { 0.5 + more } else { 4.2 + more }
+    }
+
+    fn replays() -> Vec<Replay> {
+        let heard = |n: usize| {
+            let sound = call(length(n));
+            let both =
+                Replay::both(&mut Model::rules(), &Plans::default(), &Config::default(), &[Frame::Sound(&sound)]);
+            both.map(|[_, rules]| rules).unwrap()
+        };
+        (0..12).map(heard).collect()
+    }
+
+    #[test]
+    fn a_search_costs_less_and_gives_the_same_point_each_time() {
+        let (truths, replays) = (table(), replays());
+        let cases = Cases::new(truths.iter().zip(&replays));
+        assert_eq!((cases.len(), cases.folds()), (12, 3));
+        let start = &Points::built_in().rules[2];
+        let minds = Minds { loss: 4.0, person_s: 0.02, automated_s: 0.01 };
+        let all: Vec<&Case<'_>> = cases.cases.iter().collect();
+        let cost_of = |point: &Point| cost(&all, &weights(&all), point, minds, f64::INFINITY);
+        let found = cases.search(start, minds, None, 150);
+        assert!(cost_of(&found) < cost_of(start), "{} is not less than {}", cost_of(&found), cost_of(start));
+        assert_eq!(found, cases.search(start, minds, None, 150));
+        let rows: Vec<Point> = (0..3).map(|fold| cases.search(start, minds, Some(fold), 150)).collect();
+        let (measured, ..) = cases.measure(&rows);
+        assert_eq!((measured.people, measured.automated), (6, 6));
+        assert_eq!((measured.people_told_human, measured.automated_told, measured.human_loss), (1.0, 1.0, 0.0));
+    }
+
+    #[test]
+    fn changed_points_make_sense() {
+        let mut random = Random(1);
+        let mut points = (*Points::built_in()).clone();
+        points.rules.truncate(1);
+        for n in 0..2_000 {
+            change(&mut points.rules[0], &mut random, SCALES[n % SCALES.len()]);
+            if n % 100 == 0 {
+                assert_eq!(Points::read(&points.to_string()).map_err(|error| error.to_string()).err(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn each_kind_counts_alike() {
+        let truths = table();
+        let replays = replays();
+        let mut lines = truths.clone();
+        lines[0].detail = "talker".to_owned();
+        let cases = Cases::new(lines.iter().zip(&replays));
+        let all: Vec<&Case<'_>> = cases.cases.iter().collect();
+        let weights = weights(&all);
+        let of = |file: &str| weights[all.iter().position(|case| case.truth.file == file).unwrap()];
+        assert!((of("0") - 0.5).abs() < 1e-9 && (of("2") - 0.1).abs() < 1e-9 && (of("1") - 1.0 / 6.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn curves_tell_the_share_of_right_ones_and_grow() {
+        let truths = table();
+        let replays = replays();
+        let cases = Cases::new(truths.iter().zip(&replays));
+        // Scores that say nothing: told human with any score, right half the time.
+        let told: Vec<(&Case<'_>, Replayed)> = (0..600)
+            .map(|n| {
+                let score = Some(0.5 + (n / 2) as f32 / 600.0);
+                (&cases.cases[n % 2], Replayed { label: Label::Human, at: crate::audio::SampleTime(0), score })
+            })
+            .collect();
+        let pairs = curve(&told, Label::Human, None);
+        assert!(pairs.iter().all(|(_, share)| (share - 0.5).abs() < 0.02), "{pairs:?}");
+        assert!(pairs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1), "{pairs:?}");
+        assert!(curve(&told, Label::Machine, None).is_empty());
+    }
+}

@@ -4,6 +4,7 @@
 //! the row of the table of operating points that serves (see [`Point`]).
 
 mod beep;
+mod provisional;
 pub(super) mod speech;
 pub(super) mod telling;
 mod time;
@@ -17,8 +18,8 @@ use crate::detect::belief::{Belief, Posteriors};
 use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
 use crate::detect::points::Point;
-use crate::detect::policy::speech::MUSIC_SURE;
-use crate::detect::policy::speech::situation;
+use crate::detect::policy::provisional::Early;
+use crate::detect::policy::speech::{MUSIC_SURE, situation};
 use crate::detect::policy::telling::{Situation, Teller};
 use crate::detect::view::View;
 use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome};
@@ -70,6 +71,10 @@ pub(super) struct Policy {
     toned: Option<SampleTime>,
     /// When sound last arrived.
     arrived: SampleTime,
+    /// What was told before the end.
+    early: Early,
+    /// All is told.
+    over: bool,
     /// Speech is not decided on but noted down, for a search of operating points.
     observed: Option<Vec<Observed>>,
 }
@@ -113,6 +118,8 @@ impl Policy {
             rung: None,
             toned: None,
             arrived: now,
+            early: Early::default(),
+            over: false,
             observed: None,
             listen,
         }
@@ -133,6 +140,11 @@ impl Policy {
         self.timers.get_or_insert(now);
     }
 
+    /// Whether all is told.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// A key was pressed at `at`, and is known `now`: input, though no label.
     pub(super) fn key(&mut self, at: SampleTime, now: SampleTime) -> Option<Event> {
         self.begin_input(at.max(self.started), InputType::Dtmf, now)
@@ -151,7 +163,9 @@ impl Policy {
         let belief = self.believe(speech, posteriors, evidence.features.is_some());
         if !self.listen.speech {
             let view = self.view(evidence.end, None, Belief::rules(None));
-            return self.by_time(&view).map(|outcome| Event::Concluded(Box::new(outcome))).into_iter().collect();
+            let outcome = self.by_time(&view);
+            self.over = outcome.is_some();
+            return outcome.map(|outcome| Event::Concluded(Box::new(outcome))).into_iter().collect();
         }
         let tone = evidence.tone.filter(|(_, level_db)| *level_db >= gate).map(|(on, _)| on);
         let sound = match (speech.and_then(|speech| speech.speech_on), tone) {
@@ -170,6 +184,11 @@ impl Policy {
             self.last_input = evidence.end;
         }
         let view = self.view(evidence.end, speech, belief);
+        if self.early.revises() {
+            said.extend(self.correction(evidence, &view, gate));
+            self.over = !self.early.revises();
+            return said;
+        }
         let may_come = self.beep_may_come(evidence);
         if let (Some(observed), Some(speech)) = (&mut self.observed, speech) {
             let (now, step) = (situation(speech, &belief), evidence.features.is_some());
@@ -182,6 +201,11 @@ impl Policy {
             .filter(|outcome| self.may_end(outcome))
             .or_else(|| if may_come { None } else { self.by_incomplete(&view) })
             .or_else(|| self.by_time(&view));
+        match &outcome {
+            Some(outcome) => self.over = !self.may_be_corrected(outcome),
+            None if self.listen.provisional && evidence.features.is_some() => said.extend(self.early(&view)),
+            None => {}
+        }
         said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));
         said
     }

@@ -7,7 +7,7 @@ use crate::detect::belief::{Belief, Posteriors};
 use crate::detect::policy::telling::{SPEECH_LEAST, Situation, Who, end_ms};
 use crate::detect::policy::{AUTOMATED, Policy};
 use crate::detect::view::{View, describe, pause, spoken};
-use crate::detect::{Goal, Label, Outcome};
+use crate::detect::{Goal, Label, Method, Outcome};
 
 /// Probability of music, and how long it has to be heard, in ms.
 pub(super) const MUSIC_SURE: f32 = 0.8;
@@ -55,7 +55,7 @@ impl Policy {
             let (label, score) = self.who(view, speech)?;
             let waits = self.listen.goal == Goal::Voicemail && label != Label::Human && label != Label::Music;
             if !waits {
-                let reason = describe(speech, belief);
+                let reason = describe(speech, belief, label);
                 return Some(view.conclude(label, view.sure(label, score), belief.method, reason));
             }
             self.awaiting = Some((label, score));
@@ -107,19 +107,26 @@ impl Policy {
             return None;
         }
         let since = *self.music_since.get_or_insert(view.now);
-        let reason = format!("music for {:.1} s", view.now.ms_since(since) as f32 / 1000.0);
+        let seconds = view.now.ms_since(since) as f32 / 1000.0;
+        let reason = match view.belief.method {
+            Method::Model => format!("model {probability:.2} music, for {seconds:.1} s"),
+            Method::Rules => format!("sound without a gap: music for {seconds:.1} s"),
+        };
         (view.now.ms_since(since) >= MUSIC_MS)
             .then(|| view.conclude(Label::Music, probability, view.belief.method, reason))
     }
 
     /// The greeting ended and no beep came: the message can be left now.
     fn without_beep(&self, view: &View<'_>, label: Label, sure: f32) -> Outcome {
-        let reason = match view.speech {
+        let mut reason = match view.speech {
             Some(speech) => {
                 format!("greeting {:.2} s, no beep in {:.2} s of silence", spoken(speech), pause(speech))
             }
             None => "no beep".to_owned(),
         };
+        if view.belief.method == Method::Model && self.listen.goal == Goal::Voicemail {
+            reason += &format!("; model {:.2} automated", 1.0 - view.belief.person());
+        }
         let mut outcome = view.conclude(label, sure, view.belief.method, reason);
         outcome.timeline.speak_at = Some(view.now);
         outcome

@@ -82,3 +82,90 @@ pub(in crate::detect) fn end_ms(point: &Point, spoken_ms: u32, utterances: u32) 
 fn again_ms(point: &Point, utterances: u32) -> u32 {
     point.again_ms * utterances.saturating_sub(1).min(MOST_AGAIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::points::{Automated, BeepWait, Confidence, Wait};
+
+    fn point() -> Point {
+        let short = Wait { sure: 0.6, likely: 0.4, pause_ms: 400, wait_ms: 800, end_ms: 1_500 };
+        Point {
+            short_ms: 1_300,
+            long_ms: 4_000,
+            short,
+            middle: Wait { wait_ms: 2_200, end_ms: 2_600, ..short },
+            long: Wait { sure: 0.9, likely: 0.9, ..short },
+            again_ms: 200,
+            automated: Automated { early_ms: 1_000, early: 0.1, late_ms: 3_000, late: 0.3, steps: 2 },
+            after_all: 0.4,
+            beep: BeepWait { sure: 0.95, wait_ms: 2_500 },
+            confidence: Confidence::default(),
+            measured: None,
+        }
+    }
+
+    fn situation(spoken_ms: u32, person: f32, pause_ms: u32) -> Situation {
+        Situation { pause_ms, spoken_ms, utterances: 1, person, speech: 1.0 }
+    }
+
+    /// The first pause, in steps of 10 ms, after which something is told.
+    fn told(now: Situation, beep: bool, complete_ms: Option<u32>) -> Option<(u32, Who)> {
+        let told = |pause_ms| {
+            Some((pause_ms, Teller::default().tell(&point(), &Situation { pause_ms, ..now }, beep, complete_ms)?))
+        };
+        (0..500).find_map(|hops| told(hops * 10))
+    }
+
+    #[test]
+    fn a_short_hello_is_told_fast_and_what_is_longer_waits_for_a_beep() {
+        let at = |spoken_ms, person| told(situation(spoken_ms, person, 0), false, None);
+        assert_eq!(at(600, 0.7), Some((400, Who::Person)));
+        assert_eq!(at(600, 0.5), Some((600, Who::Person)));
+        assert_eq!(at(600, 0.3), Some((1_500, Who::Likelier)));
+        assert_eq!(at(2_500, 0.7), Some((400, Who::Person)));
+        assert_eq!(at(2_500, 0.5), Some((1_300, Who::Person)));
+        assert_eq!(at(2_500, 0.4), Some((2_200, Who::Person)));
+        assert_eq!(at(6_000, 0.8), Some((1_500, Who::Likelier)));
+    }
+
+    #[test]
+    fn each_utterance_more_lengthens_the_pauses() {
+        let at = |utterances| told(Situation { utterances, ..situation(600, 0.7, 0) }, false, None);
+        assert_eq!([at(1), at(2), at(9)].map(|told| told.unwrap().0), [400, 600, 1_000]);
+    }
+
+    #[test]
+    fn where_a_beep_is_wanted_only_a_sure_person_is_told_before_it_could_come() {
+        let at = |person| told(situation(600, person, 0), true, None);
+        assert_eq!((at(0.96), at(0.94)), (Some((400, Who::Person)), Some((2_500, Who::Person))));
+    }
+
+    #[test]
+    fn the_listener_may_say_what_ends_speech() {
+        assert_eq!(told(situation(600, 0.1, 0), false, Some(900)), Some((900, Who::Likelier)));
+    }
+
+    #[test]
+    fn noise_is_nobody() {
+        assert_eq!(told(Situation { speech: 0.2, ..situation(600, 0.9, 0) }, false, None), None);
+    }
+
+    #[test]
+    fn an_automated_answer_takes_steps_in_a_row_and_less_certainty_the_longer_it_speaks() {
+        let after = |steps: &[(u32, f32)]| {
+            let mut teller = Teller::default();
+            let last = steps.last().map(|(spoken, person)| situation(*spoken, *person, 0)).unwrap();
+            for (spoken, person) in steps {
+                teller.step(&point(), &situation(*spoken, *person, 0));
+            }
+            teller.tell(&point(), &last, false, None)
+        };
+        assert_eq!(after(&[(1_000, 0.05)]), None);
+        assert_eq!(after(&[(1_000, 0.05), (1_100, 0.05)]), Some(Who::Automated));
+        assert_eq!(after(&[(1_000, 0.05), (1_100, 0.5), (1_200, 0.05)]), None);
+        assert_eq!(after(&[(800, 0.01), (900, 0.01)]), None);
+        assert_eq!(after(&[(1_100, 0.2), (1_200, 0.2)]), None);
+        assert_eq!(after(&[(3_100, 0.2), (3_200, 0.2)]), Some(Who::Automated));
+    }
+}

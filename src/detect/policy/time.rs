@@ -57,8 +57,8 @@ impl Policy {
             }
             return view.conclude(Label::Unknown, 0.0, view.belief.method, format!("{why}: no speech, no known tone"));
         };
-        let reason = format!("{why}: {}", describe(speech, &view.belief));
         let (label, score) = self.awaiting.unwrap_or_else(|| after_all(&view.belief, self.point().after_all));
+        let reason = format!("{why}: {}", describe(speech, &view.belief, label));
         if self.listen.goal == Goal::Beep {
             return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         }

@@ -333,7 +333,8 @@ impl Channel {
             return;
         }
         match event {
-            detect::Event::Key { .. } => {}
+            // MRCP carries one result, which is not corrected.
+            detect::Event::Key { .. } | detect::Event::Provisional(_) => {}
             detect::Event::InputStarted { input, at } => {
                 if input == InputType::Speech {
                     active.speech.get_or_insert(at);

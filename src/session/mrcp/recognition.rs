@@ -161,6 +161,8 @@ impl Recognition {
                 .speech_too_early()
                 .or_else(|| session.speech_too_early())
                 .unwrap_or(config.speech_too_early),
+            // One result, which is not corrected.
+            provisional: false,
             record,
             start_input_timers: request.boolean(HeaderName::StartInputTimers).unwrap_or(true),
         };
