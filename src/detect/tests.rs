@@ -249,7 +249,7 @@ fn a_periodic_tone_is_no_beep_again() {
     advance(&mut Model::rules(), &mut [&mut detector]);
     let outcome = std::iter::from_fn(|| detector.poll_event()).find_map(|event| match event {
         Event::Concluded(outcome) => Some(*outcome),
-        Event::InputStarted { .. } | Event::Key { .. } => None,
+        Event::InputStarted { .. } | Event::Key { .. } | Event::Provisional(_) => None,
     });
     assert_eq!(outcome.and_then(|outcome| outcome.timeline.beep), None);
 }
@@ -288,7 +288,7 @@ fn keys_of(detector: &mut Detector) -> String {
     std::iter::from_fn(|| detector.poll_event())
         .filter_map(|event| match event {
             Event::Key { key, .. } => Some(key),
-            Event::InputStarted { .. } | Event::Concluded(_) => None,
+            Event::InputStarted { .. } | Event::Provisional(_) | Event::Concluded(_) => None,
         })
         .collect()
 }

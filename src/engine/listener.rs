@@ -211,7 +211,7 @@ mod tests {
                     }
                     Told::Detected(Event::Key { key, .. }) => keys.push(key),
                     Told::Detected(Event::Concluded(outcome)) => concluded = Some(*outcome),
-                    Told::Detected(Event::InputStarted { .. }) => {}
+                    Told::Detected(Event::InputStarted { .. } | Event::Provisional(_)) => {}
                 }
             }
             if concluded.is_some() {

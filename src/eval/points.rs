@@ -388,23 +388,34 @@ mod tests {
     use crate::audio::{Frame, SAMPLE_RATE};
     use crate::detect::{Config, Model, Plans, Points};
 
-    /// Something voiced for so many seconds, then nothing for four.
+    /// Something voiced for so many seconds, with formants that move, in syllables; then nothing for four.
     fn call(seconds: f32) -> Vec<i16> {
+        const TAU: f32 = std::f32::consts::TAU;
+        let mut phase = 0.0;
         let voiced = |n: usize| {
             let t = n as f32 / SAMPLE_RATE as f32;
-            let phase = std::f32::consts::TAU * (130.0 * t - 5.0 * (4.0 * t).cos());
-            let sum: f32 = (1..20).map(|k| (phase * k as f32).sin() / (1.0 + (k as f32 - 5.0).abs())).sum();
-            (sum * 3_000.0 * (0.6 + 0.4 * (25.0 * t).sin())) as i16
+            let pitch = 130.0 + 25.0 * (TAU * 0.7 * t).sin() + 6.0 * (TAU * 5.3 * t).sin();
+            phase += pitch / SAMPLE_RATE as f32;
+            let formants = [520.0 + 220.0 * (TAU * 1.9 * t).sin(), 1500.0 + 450.0 * (TAU * 1.3 * t).cos()];
+            let harmonic = |k: usize| {
+                let hz = pitch * k as f32;
+                let gain: f32 = formants.iter().map(|formant| 1.0 / (1.0 + ((hz - formant) / 90.0).powi(2))).sum();
+                gain * (TAU * phase * k as f32).sin()
+            };
+            let sum: f32 = (1..22).map(harmonic).sum();
+            (sum * 2_600.0 * (0.5 - 0.5 * (TAU * 4.0 * t).cos()).sqrt()) as i16
         };
         let length = (seconds * SAMPLE_RATE as f32) as usize;
-        (0..length).map(voiced).chain(std::iter::repeat_n(0, 4 * SAMPLE_RATE as usize)).collect()
+        let spoken: Vec<i16> = (0..length).map(voiced).collect();
+        let silence = |seconds: usize| vec![0; seconds * SAMPLE_RATE as usize];
+        [silence(1), spoken, silence(4)].concat()
     }
 
     fn table() -> Vec<Truth> {
         let mut lines = "file,label,detail,source,speech_on_s,greeting_end_s\n".to_owned();
         for n in 0..12 {
             let (label, detail) = if n % 2 == 0 { ("human", "short") } else { ("machine", "nobeep") };
-            lines += &format!("{n},{label},{detail},s{},0,{:.2}\n", n % 3, length(n));
+            lines += &format!("{n},{label},{detail},s{},1,{:.2}\n", n % 3, 1.0 + length(n));
         }
         Truth::read(lines.as_bytes()).unwrap()
     }

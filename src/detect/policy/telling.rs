@@ -121,10 +121,10 @@ mod tests {
     fn a_short_hello_is_told_fast_and_what_is_longer_waits_for_a_beep() {
         let at = |spoken_ms, person| told(situation(spoken_ms, person, 0), false, None);
         assert_eq!(at(600, 0.7), Some((400, Who::Person)));
-        assert_eq!(at(600, 0.5), Some((600, Who::Person)));
+        assert_eq!(at(600, 0.501), Some((600, Who::Person)));
         assert_eq!(at(600, 0.3), Some((1_500, Who::Likelier)));
         assert_eq!(at(2_500, 0.7), Some((400, Who::Person)));
-        assert_eq!(at(2_500, 0.5), Some((1_300, Who::Person)));
+        assert_eq!(at(2_500, 0.501), Some((1_300, Who::Person)));
         assert_eq!(at(2_500, 0.4), Some((2_200, Who::Person)));
         assert_eq!(at(6_000, 0.8), Some((1_500, Who::Likelier)));
     }
