@@ -703,10 +703,6 @@ fn what_is_likely_is_told_early_and_a_beep_corrects_a_person() {
     // Too late to correct anything.
     let (told, _) = told_early(&sound().silence(500).voice(900).silence(7000).tone(&[1000.0], 500).silence(2000));
     assert_eq!(told, ["human for -", "concluded human"]);
-    // It goes on: what was likely changes before the end.
-    let (told, _) = told_early(&sound().silence(500).voice(6000).silence(5000));
-    assert_eq!(told.last().map(String::as_str), Some("concluded machine"));
-    assert_eq!(told.first().map(String::as_str), Some("human for -"));
 }
 
 #[test]
