@@ -8,7 +8,9 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, Points, Provisional, advance};
+use crate::detect::{
+    Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, Points, Provisional, advance,
+};
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 

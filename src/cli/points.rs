@@ -67,11 +67,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         &truths,
         || Models { usual: offline.model(), named: BTreeMap::new() },
         |models, truth| -> anyhow::Result<[Replay; 2]> {
-            let model = if named.contains_key(truth.model.as_str()) {
-                models.of(&truth.model, || offline.other_model(&folder.join(&truth.model)))?
-            } else {
-                &mut models.usual
-            };
+            let model = models.of(&truth.model, &named, &offline, folder)?;
             let sound = offline::read(&folder.join(&truth.file))?;
             let heard = Replay::both(model, &offline.plans, &offline.config, &[Frame::Sound(&sound)]);
             heard.context("nothing decides it")

@@ -19,10 +19,10 @@ pub use comparison::{Answer, Contender};
 pub use page::{page, picture_page};
 pub use picture::picture;
 pub use plots::plots;
+pub use points::{Cases, Minds};
 pub use report::{
     Beeps, Call, Failed, Figures, Group, OfLabel, Report, Row, Settings, Told, ToldBeep, Within, WorstFold,
 };
-pub use points::{Cases, Minds};
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};
 pub use text::text;
