@@ -17,13 +17,14 @@ use crate::eval::{Cases, Minds, Truth};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Every recording is heard once, by its own model if TRUTH.csv names one (the columns are those of `answerd eval`); then the
-numbers of the table are searched for on what was heard. Rows differ in what a person lost costs. Each kind of people
-(label and detail) counts alike, and each kind of automated answers. The figures beside a row are of calls whose fold its
+numbers of the table are searched for on what was heard. Rows differ in what a person lost costs. People and automated
+answers count alike, each kind as often as the table has it. The figures beside a row are of calls whose fold its
 numbers were not searched on; where the table names no folds, five are made of the sources. The same recordings, models and
 table to begin with give the same rows.
 
 Examples:
-  answerd points folds/truth.csv --out models/answer-points.toml")]
+  answerd points folds/truth.csv --out mine.toml
+  answerd points folds/truth.csv --points mine.toml --steps 0 --out mine.toml")]
 pub(super) struct Arguments {
     /// What is true of the recordings.
     #[arg(value_name = "TRUTH.csv")]
@@ -42,7 +43,7 @@ pub(super) struct Arguments {
     /// What a second costs that an automated answer takes.
     #[arg(long, value_name = "COST", default_value_t = 0.01)]
     automated_second: f64,
-    /// Numbers tried for each row.
+    /// Numbers tried for each row. With 0 the rows of the table to begin with are kept, and measured.
     #[arg(long, value_name = "N", default_value_t = 1_200)]
     steps: usize,
 }
@@ -80,15 +81,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         replays.push(heard.with_context(|| format!("{name}: line {}: {}", truth.line, truth.file))?);
     }
 
-    let rows = |which: usize, start: &Point| {
+    let rows = |which: usize, begin: &[Point]| {
         let cases = Cases::new(truths.iter().zip(&replays).map(|(truth, pair)| (truth, &pair[which])));
-        searched(&cases, start, &arguments)
+        searched(&cases, begin, &arguments)
     };
     let begin = &offline.config.table;
-    let table = Points {
-        model: rows(0, &begin.model[begin.model.len() / 2])?,
-        rules: rows(1, &begin.rules[begin.rules.len() / 2])?,
-    };
+    let table = Points { model: rows(0, &begin.model)?, rules: rows(1, &begin.rules)? };
     let count = truths.len();
     let head = format!(
         "# What decisions on speech wait for, one row for each operating point, fastest first: docs/accuracy.md tells more.\n\
@@ -99,38 +97,67 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One row for each cost of a person lost, with its figures.
-fn searched(cases: &Cases<'_>, start: &Point, arguments: &Arguments) -> anyhow::Result<Vec<Point>> {
+/// One row for each cost of a person lost, with its figures; or those of the table to begin with, if nothing is searched for.
+fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow::Result<Vec<Point>> {
     if cases.is_empty() || cases.folds() < 2 {
         bail!("{} calls of people and automated answers in {} folds: too few", cases.len(), cases.folds());
     }
-    // Each row on the calls outside of each fold, then on all.
+    if arguments.steps == 0 {
+        println!("{HEAD}");
+        return Ok(sorted(
+            begin.iter().map(|row| measured(cases, row, &vec![row.clone(); cases.folds()], "")).collect(),
+        ));
+    }
+    let start = &begin[begin.len() / 2];
+    // Each row on the calls outside of each fold, then on all; each from what the row before came to, if that is better.
     let withouts: Vec<Option<usize>> = (0..cases.folds()).map(Some).chain([None]).collect();
-    let works: Vec<(f64, Option<usize>)> =
-        arguments.loss.iter().flat_map(|loss| withouts.iter().map(|without| (*loss, *without))).collect();
-    let progress = Progress::new(works.len());
+    let progress = Progress::new(withouts.len());
     let found = on_all_cores(
-        &works,
+        &withouts,
         || (),
-        |(), (loss, without)| {
-            let minds =
-                Minds { loss: *loss, person_s: arguments.person_second, automated_s: arguments.automated_second };
-            cases.search(start, minds, *without, arguments.steps)
+        |(), without| {
+            let mut points: Vec<Point> = Vec::new();
+            for loss in &arguments.loss {
+                let minds =
+                    Minds { loss: *loss, person_s: arguments.person_second, automated_s: arguments.automated_second };
+                points.push(cases.search(start, points.last(), minds, *without, arguments.steps));
+            }
+            points
         },
         |done| progress.done(done),
     );
     drop(progress);
     println!("{HEAD}");
     let mut rows = Vec::new();
-    for (loss, points) in arguments.loss.iter().zip(found.chunks(withouts.len())) {
-        let Some((whole, apart)) = points.split_last() else { continue };
-        let (measured, confidence, errors) = cases.measure(apart);
-        println!("{}", line(*loss, &measured, errors));
-        rows.push(Point { confidence, measured: Some(measured), ..whole.clone() });
+    for (n, loss) in arguments.loss.iter().enumerate() {
+        let row: Vec<Point> = found.iter().filter_map(|points| points.get(n).cloned()).collect();
+        let Some((whole, apart)) = row.split_last() else { continue };
+        rows.push(measured(cases, whole, apart, &loss.to_string()));
     }
-    // Fastest first is what loses most first.
+    // What another row does better in everything is of no use.
+    let worse = |row: &Point| rows.iter().any(|other| other != row && is_better(other, row));
+    Ok(sorted(rows.iter().filter(|row| !worse(row)).cloned().collect()))
+}
+
+/// A row with its figures, of the points that were found without each fold: `apart`.
+fn measured(cases: &Cases<'_>, row: &Point, apart: &[Point], name: &str) -> Point {
+    let (measured, confidence, errors) = cases.measure(apart);
+    println!("{}", line(name, &measured, errors));
+    Point { confidence, measured: Some(measured), ..row.clone() }
+}
+
+/// Fastest first is what loses most first.
+fn sorted(mut rows: Vec<Point>) -> Vec<Point> {
     rows.sort_by(|a, b| lost(b).total_cmp(&lost(a)));
-    Ok(rows)
+    rows
+}
+
+/// Whether one row loses no more people than another, finds as many automated answers, and takes no longer for them.
+fn is_better(one: &Point, other: &Point) -> bool {
+    let (Some(one), Some(other)) = (&one.measured, &other.measured) else { return false };
+    one.human_loss <= other.human_loss
+        && one.automated_told >= other.automated_told
+        && one.automated_median_s <= other.automated_median_s
 }
 
 fn lost(row: &Point) -> f32 {
@@ -139,13 +166,13 @@ fn lost(row: &Point) -> f32 {
 
 const HEAD: &str = "cost   people lost            told human             automated told         people median, 95 %  automated median  calibration error, before and after";
 
-fn line(loss: f64, measured: &Measured, errors: [f64; 2]) -> String {
+fn line(name: &str, measured: &Measured, errors: [f64; 2]) -> String {
     let share = |share: f32, (low, high): (f32, f32)| {
         let percent = |share: f32| share * 100.0;
         format!("{:.2} % [{:.2}-{:.2}]", percent(share), percent(low), percent(high))
     };
     format!(
-        "{loss:<6} {:<22} {:<22} {:<22} {:.2} s, {:.2} s  {:.2} s  {:.1} %, {:.1} %",
+        "{name:<6} {:<22} {:<22} {:<22} {:.2} s, {:.2} s  {:.2} s  {:.1} %, {:.1} %",
         share(measured.human_loss, measured.human_loss_interval),
         share(measured.people_told_human, measured.people_told_human_interval),
         share(measured.automated_told, measured.automated_told_interval),

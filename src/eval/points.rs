@@ -14,7 +14,7 @@ struct Case<'a> {
     group: usize,
 }
 
-/// Calls that a search is made on: people and automated answers, each kind of either with equal weight.
+/// Calls that a search is made on: people and automated answers, which count alike, whatever the number of either.
 #[derive(Debug)]
 pub struct Cases<'a> {
     cases: Vec<Case<'a>>,
@@ -44,8 +44,6 @@ const BIN: usize = 25;
 const BINS: usize = 8;
 /// Calls that a bin's share is drawn towards the overall one by.
 const PRIOR: f64 = 2.0;
-/// The standard normal quantile of a two-sided 95 % interval.
-const Z: f64 = 1.959_964;
 
 impl<'a> Cases<'a> {
     /// People and automated answers of a table; other calls are of no account here. Folds are those of the table, or made
@@ -85,15 +83,23 @@ impl<'a> Cases<'a> {
         self.cases.is_empty()
     }
 
-    /// Searches from `start` for the point that costs least on all calls but those of the fold `without`. The same calls
-    /// give the same point.
+    /// Searches from `start`, or from `other` if that costs less, for the point that costs least on all calls but those of the fold `without`. The same
+    /// calls give the same point.
     #[must_use]
-    pub fn search(&self, start: &Point, minds: Minds, without: Option<usize>, steps: usize) -> Point {
+    pub fn search(
+        &self,
+        start: &Point,
+        other: Option<&Point>,
+        minds: Minds,
+        without: Option<usize>,
+        steps: usize,
+    ) -> Point {
         let cases: Vec<&Case<'_>> = self.cases.iter().filter(|case| Some(case.group) != without).collect();
         let weights = weights(&cases);
         let mut random = Random(0x5eed);
-        let mut best = start.clone();
-        let mut least = cost(&cases, &weights, &best, minds, f64::INFINITY);
+        let cost_of = |point: &Point| cost(&cases, &weights, point, minds, f64::INFINITY);
+        let mut best = other.filter(|other| cost_of(other) < cost_of(start)).unwrap_or(start).clone();
+        let mut least = cost_of(&best);
         for n in 0..steps {
             // Wide steps at first, narrow ones at last.
             let scale = SCALES[n * SCALES.len() / steps.max(1)];
@@ -192,20 +198,11 @@ fn took_s(case: &Case<'_>, told: &Replayed) -> Option<f64> {
     from.map(|from| told.at.as_secs() - from)
 }
 
-/// Each call's weight: people and automated answers count alike, and each kind of them.
+/// Each call's weight: people and automated answers count alike, each as often as the table has its kind.
 fn weights(cases: &[&Case<'_>]) -> Vec<f64> {
-    let mut kinds: BTreeMap<(bool, String), usize> = BTreeMap::new();
-    let key = |case: &Case<'_>| (is_person(case.truth), case.truth.kind());
-    for case in cases {
-        *kinds.entry(key(case)).or_default() += 1;
-    }
-    let of = |person: bool| kinds.keys().filter(|(kind, _)| *kind == person).count() as f64;
-    let (people, automated) = (of(true), of(false));
-    let weight = |case: &Case<'_>| {
-        let kinds_of = if is_person(case.truth) { people } else { automated };
-        1.0 / (kinds_of * kinds[&key(case)] as f64)
-    };
-    cases.iter().map(|case| weight(case)).collect()
+    let people = cases.iter().filter(|case| is_person(case.truth)).count() as f64;
+    let automated = cases.len() as f64 - people;
+    cases.iter().map(|case| if is_person(case.truth) { 1.0 / people } else { 1.0 / automated }).collect()
 }
 
 fn cost(cases: &[&Case<'_>], weights: &[f64], point: &Point, minds: Minds, limit: f64) -> f64 {
@@ -279,26 +276,12 @@ fn change(point: &mut Point, random: &mut Random, scale: f64) {
     point.automated.late_ms = point.automated.late_ms.max(point.automated.early_ms);
 }
 
-/// A share of weighted calls, and its interval with as many calls as the weights are worth (Kish).
-fn weighted(cases: &[(&Case<'_>, bool)]) -> (f64, (f64, f64)) {
-    let weights = weights(&cases.iter().map(|(case, _)| *case).collect::<Vec<_>>());
-    let whole: f64 = weights.iter().sum();
-    let hits: f64 = cases.iter().zip(&weights).map(|((_, hit), weight)| f64::from(u8::from(*hit)) * weight).sum();
-    let squares: f64 = weights.iter().map(|weight| weight * weight).sum();
-    if squares == 0.0 {
-        return (0.0, (0.0, 1.0));
-    }
-    let (share, n, zz) = (hits / whole, whole * whole / squares, Z * Z);
-    let middle = (share + zz / (2.0 * n)) / (1.0 + zz / n);
-    let half = Z * (share * (1.0 - share) / n + zz / (4.0 * n * n)).sqrt() / (1.0 + zz / n);
-    (share, ((middle - half).max(0.0), (middle + half).min(1.0)))
-}
-
 fn figures(told: &[(&Case<'_>, Replayed)]) -> Measured {
     let share = |person: bool, hit: fn(Label) -> bool| {
-        let of = told.iter().filter(|(case, _)| is_person(case.truth) == person);
-        let (share, (low, high)) = weighted(&of.map(|(case, told)| (*case, hit(told.label))).collect::<Vec<_>>());
-        (share as f32, (low as f32, high as f32))
+        let of = || told.iter().filter(|(case, _)| is_person(case.truth) == person);
+        let share = Share { hits: of().filter(|(_, told)| hit(told.label)).count(), of: of().count() };
+        let (low, high) = share.interval();
+        (share.value().unwrap_or(0.0) as f32, (low as f32, high as f32))
     };
     let spread = |person: bool, hit: fn(Label) -> bool| {
         let of = told.iter().filter(|(case, told)| is_person(case.truth) == person && hit(told.label));
@@ -445,10 +428,10 @@ mod tests {
         let minds = Minds { loss: 4.0, person_s: 0.02, automated_s: 0.01 };
         let all: Vec<&Case<'_>> = cases.cases.iter().collect();
         let cost_of = |point: &Point| cost(&all, &weights(&all), point, minds, f64::INFINITY);
-        let found = cases.search(start, minds, None, 150);
+        let found = cases.search(start, None, minds, None, 150);
         assert!(cost_of(&found) < cost_of(start), "{} is not less than {}", cost_of(&found), cost_of(start));
-        assert_eq!(found, cases.search(start, minds, None, 150));
-        let rows: Vec<Point> = (0..3).map(|fold| cases.search(start, minds, Some(fold), 150)).collect();
+        assert_eq!(found, cases.search(start, None, minds, None, 150));
+        let rows: Vec<Point> = (0..3).map(|fold| cases.search(start, None, minds, Some(fold), 150)).collect();
         let (measured, ..) = cases.measure(&rows);
         assert_eq!((measured.people, measured.automated), (6, 6));
         assert_eq!((measured.people_told_human, measured.human_loss), (1.0, 0.0));
@@ -468,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_counts_alike() {
+    fn people_and_automated_answers_count_alike() {
         let truths = table();
         let replays = replays();
         let mut lines = truths.clone();
@@ -476,8 +459,9 @@ mod tests {
         let cases = Cases::new(lines.iter().zip(&replays));
         let all: Vec<&Case<'_>> = cases.cases.iter().collect();
         let weights = weights(&all);
-        let of = |file: &str| weights[all.iter().position(|case| case.truth.file == file).unwrap()];
-        assert!((of("0") - 0.5).abs() < 1e-9 && (of("2") - 0.1).abs() < 1e-9 && (of("1") - 1.0 / 6.0).abs() < 1e-9);
+        let of_people: f64 =
+            all.iter().zip(&weights).filter(|(case, _)| is_person(case.truth)).map(|(_, weight)| weight).sum();
+        assert!((of_people - 0.5 * weights.iter().sum::<f64>()).abs() < 1e-9, "{weights:?}");
     }
 
     #[test]
