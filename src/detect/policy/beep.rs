@@ -8,6 +8,9 @@ use crate::detect::{Beep, Goal, Label, Method, Outcome};
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
 const BEEP_SURE: (f32, f32) = (0.50, 0.80);
+/// Shorter tones than this, in ms, must be so much surer: most pieces of a voice that sound like a beep are short.
+const SHORT_MS: u64 = 120;
+const SHORT_SURER: f32 = 0.15;
 /// Beeps may be this much fainter than what counts as input, in dB: they are told by their shape.
 const BEEP_BELOW_DB: f32 = 12.0;
 /// Beeps fainter than the speech by more than this are somebody's background, in dB.
@@ -19,6 +22,9 @@ const PIP_MS: u64 = 180;
 const PIP_WAIT_MS: u64 = 95;
 /// A pip that has begun by then is waited for until this long after the last one's end.
 const PIP_END_MS: u64 = 400;
+/// One that speech goes on after, by this much in ms, is a piece of that speech, unless it is this sure.
+const ON_MS: u64 = 50;
+const PIP_IN_SPEECH_SURE: f32 = 0.95;
 /// A tone's end is noticed within this, in ms.
 const BEEP_NOTICE_MS: u64 = 100;
 /// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
@@ -85,6 +91,11 @@ impl Policy {
         }
         self.pip = None;
         let length = beep.off.ms_since(beep.on);
+        let spoken_on =
+            view.speech.and_then(|speech| speech.speech_off).is_some_and(|off| off > beep.off.plus_ms(ON_MS));
+        if length <= PIP_MS && spoken_on && score < PIP_IN_SPEECH_SURE {
+            return None;
+        }
         let (shortest, longest) = (self.settings.beep_min_ms, self.settings.beep_max_ms);
         if length + EDGES_MS < shortest || length > longest + EDGES_MS {
             return None;
@@ -145,7 +156,9 @@ impl Policy {
         let bare = self.listen.goal != Goal::Beep
             && !said
             && (beep.off.ms_since(beep.on) < BARE_BEEP_MS || candidate.score < BARE_BEEP_SURE);
-        candidate.score >= BEEP_SURE.0 + (BEEP_SURE.1 - BEEP_SURE.0) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0)
+        let short = beep.off.ms_since(beep.on) < SHORT_MS && !pip;
+        let least = BEEP_SURE.0 + (BEEP_SURE.1 - BEEP_SURE.0) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0);
+        candidate.score >= least + if short { SHORT_SURER } else { 0.0 }
             && !bare
             && beep.on >= self.started
             && beep.level_db >= gate - BEEP_BELOW_DB
@@ -175,4 +188,79 @@ fn is_ring(beep: &Beep, progress_suspected: bool) -> bool {
 
 fn is_next_pip(first: &Beep, next: &Beep) -> bool {
     next.on.ms_since(first.off) <= PIP_GAP_MS && (first.hz - next.hz).abs() < PIP_HZ
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::SampleTime;
+    use crate::detect::activity::Cadence;
+    use crate::detect::belief::Belief;
+    use crate::detect::{BEEP_FEATURES, Config, Listen};
+
+    fn policy() -> Policy {
+        Policy::new(Listen { goal: Goal::Beep, ..Listen::default() }, &Config::default(), SampleTime(0))
+    }
+
+    /// A tone that begins after 5 s.
+    fn candidate(ms: u64, score: f32) -> Candidate {
+        let on = SampleTime(40_000);
+        let beep = Beep { on, off: on.plus_ms(ms), hz: 1000.0, level_db: -20.0 };
+        Candidate { beep, features: [0.0; BEEP_FEATURES], score, repeats: 0 }
+    }
+
+    fn evidence(end: SampleTime, beeps: Vec<Candidate>) -> Evidence {
+        Evidence {
+            end,
+            missing: false,
+            features: None,
+            beeps,
+            key: None,
+            sit: None,
+            fax: None,
+            progress: None,
+            progress_suspected: false,
+            progress_span: None,
+            tone: None,
+            sounding: [0.0; 2],
+        }
+    }
+
+    #[test]
+    fn a_short_tone_must_be_surer() {
+        let policy = policy();
+        let told = |ms, score| {
+            let candidate = candidate(ms, score);
+            let view = policy.view(candidate.beep.off, None, Belief::rules(None));
+            policy.is_beep(&candidate, &view, -45.0)
+        };
+        assert!(told(300, 0.7) && told(120, 0.7) && told(80, 0.85));
+        assert!(!told(80, 0.7) && !told(119, 0.79) && !told(300, 0.6));
+    }
+
+    #[test]
+    fn a_short_tone_that_speech_goes_on_after_is_a_piece_of_it() {
+        // What is told 110 ms after the tone's end, if speech went on until so long after it.
+        let told = |score, spoken_ms: u64| {
+            let mut policy = policy();
+            let candidate = candidate(100, score);
+            let off = candidate.beep.off;
+            let speech = Cadence {
+                speech_on: Some(SampleTime(8000)),
+                speech_off: Some(off.plus_ms(spoken_ms)),
+                speech: 300,
+                peak_db: -20.0,
+                ..Cadence::default()
+            };
+            let mut outcome = None;
+            for (now, beeps) in [(off.plus_ms(40), vec![candidate]), (off.plus_ms(110), Vec::new())] {
+                let view = policy.view(now, Some(&speech), Belief::rules(Some(&speech)));
+                // The view borrows nothing of the policy that the step changes.
+                outcome = policy.by_beep(&evidence(now, beeps), &view, -45.0);
+            }
+            outcome.is_some()
+        };
+        assert!(told(0.9, 0) && told(0.9, 40) && told(0.97, 110));
+        assert!(!told(0.9, 110));
+    }
 }
