@@ -225,14 +225,11 @@ impl Models {
     }
 }
 
-/// Decides a recording; gives its sound, too, and the holes in it: from, length, in samples.
-fn measure(
-    file: &Path,
-    truth: &Truth,
-    stress: &Stress,
-    offline: &Offline,
-    model: &mut Model,
-) -> anyhow::Result<(Call, Vec<i16>, Vec<(usize, usize)>)> {
+/// A decided recording: its sound, too, and the holes in it: from, length, in samples.
+type Heard = (Call, Vec<i16>, Vec<(usize, usize)>);
+
+/// Decides a recording.
+fn measure(file: &Path, truth: &Truth, stress: &Stress, offline: &Offline, model: &mut Model) -> anyhow::Result<Heard> {
     let mut sound = offline::read(file)?;
     let holes = stress.apply(&truth.file, &mut sound);
     let outcome = offline.decide(model, &frames(&sound, &holes))?;

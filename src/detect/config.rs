@@ -48,7 +48,7 @@ impl Default for Config {
         Self {
             model: None,
             points: None,
-            max_human_loss: 0.02,
+            max_human_loss: 0.06,
             table: Points::built_in(),
             rules_only: false,
             onnxruntime: None,

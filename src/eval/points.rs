@@ -396,8 +396,8 @@ mod tests {
 
     fn table() -> Vec<Truth> {
         let mut lines = "file,label,detail,source,speech_on_s,greeting_end_s\n".to_owned();
-        for n in 0..12 {
-            let (label, detail) = if n % 2 == 0 { ("human", "short") } else { ("machine", "nobeep") };
+        for n in 0..12_usize {
+            let (label, detail) = if n.is_multiple_of(2) { ("human", "short") } else { ("machine", "nobeep") };
             lines += &format!("{n},{label},{detail},s{},1,{:.2}\n", n % 3, 1.0 + length(n));
         }
         Truth::read(lines.as_bytes()).unwrap()
@@ -406,7 +406,7 @@ mod tests {
     /// People speak for less than a second, machines for more than four.
     fn length(n: usize) -> f32 {
         let more = n as f32 * 0.03;
-        if n % 2 == 0 { 0.5 + more } else { 4.2 + more }
+        if n.is_multiple_of(2) { 0.5 + more } else { 4.2 + more }
     }
 
     fn replays() -> Vec<Replay> {
