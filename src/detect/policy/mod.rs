@@ -67,6 +67,8 @@ pub(super) struct Policy {
     held: Option<(Beep, f32, u64)>,
     /// A ring that no other one has followed.
     rung: Option<Progress>,
+    /// A beat like a busy tone's, noticed after speech.
+    beat: Option<Progress>,
     /// When a tone last sounded that may be a beep.
     toned: Option<SampleTime>,
     /// When sound last arrived.
@@ -116,6 +118,7 @@ impl Policy {
             pip: None,
             held: None,
             rung: None,
+            beat: None,
             toned: None,
             arrived: now,
             early: Early::default(),

@@ -13,6 +13,11 @@ const FAX_SURE: f32 = 0.97;
 const FAX_ONCE_SURE: f32 = 0.8;
 const BUSY_SURE: f32 = 0.96;
 const RINGBACK_SURE: f32 = 0.95;
+/// Where somebody spoke before, a busy tone is told only if its beat goes on: so many cycles after it was first noticed, within so
+/// many ms, at nearly the same frequency, in hertz.
+const BUSY_CYCLES: u64 = 2;
+const BUSY_WITHIN_MS: u64 = 8_000;
+const BUSY_NEAR_HZ: f32 = 45.0;
 const RING_ONCE_SURE: f32 = 0.85;
 
 impl Policy {
@@ -49,8 +54,23 @@ impl Policy {
             self.rung = Some(progress).filter(|progress| !view.said(progress.level_db));
             return None;
         }
+        // Vowels come in time, too: after speech a busy tone has to go on.
+        if !progress.ringing && view.said(progress.level_db) && !self.goes_on(&progress) {
+            return None;
+        }
         let (label, sure) = if progress.ringing { (Label::Ringback, RINGBACK_SURE) } else { (Label::Busy, BUSY_SURE) };
         Some(told(view, label, sure, &progress))
+    }
+
+    /// Whether a busy tone is the one that was noticed before, some cycles later.
+    fn goes_on(&mut self, progress: &Progress) -> bool {
+        let first = self.beat.get_or_insert(*progress);
+        let since_ms = progress.on.ms_since(first.on);
+        if since_ms > BUSY_WITHIN_MS || (progress.hz - first.hz).abs() > BUSY_NEAR_HZ {
+            *first = *progress;
+            return false;
+        }
+        since_ms >= BUSY_CYCLES * (progress.on_ms + progress.off_ms)
     }
 
     /// When time is over: a ring was all that was heard.
