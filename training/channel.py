@@ -267,12 +267,13 @@ def own_echo(rng, sound, prompt, speech_rms, below_db):
     return sound
 
 
-def transmit(rng, sound, background, speech_rms, mean_snr=30.0, prompt=None, echo_db=(15, 45)):
+def transmit(rng, sound, background, speech_rms, mean_snr=30.0, prompt=None, echo_db=(15, 45), snr_db=None):
     """The line: noise, band, level, suppression of silence, codecs, loss. Returns the sound and what was done.
+    The signal-to-noise ratio is drawn about `mean_snr`, unless it is given as `snr_db`.
     `prompt` is what is played to the callee; its echo comes back, `echo_db` under the speech.
     """
     n = len(sound)
-    snr = float(np.clip(rng.normal(mean_snr, 9), min(8, mean_snr - 18), 50))
+    snr = float(np.clip(rng.normal(mean_snr, 9), min(8, mean_snr - 18), 50)) if snr_db is None else snr_db
     if background is None:
         noise = coloured(rng, n)
     else:

@@ -4,8 +4,8 @@ codecs and loss; single rings that are answered; and what must not be taken for 
     tone_bench.py DATA OUT [--each N] [--seed N] [--speech]
 
 Writes OUT/*.wav and OUT/truth.csv; `detail` names the country or the form. With --speech it writes instead the clips of people, prompts,
-greetings, music and noise of DATA through the same channel, which hold no network's tone: whatever is told sit, fax, busy or ringback there is
-a false alarm. The `source` column tells whence.
+greetings, music and noise of DATA through the same channel, N of each, which hold no network's tone: whatever is told sit, fax, busy or ringback
+there is a false alarm. The `source` column tells whence.
 """
 
 import argparse
@@ -51,19 +51,14 @@ def clips(data, classes):
         return [row for row in csv.DictReader(file) if row["class"] in classes]
 
 
+def soon(sound):
+    """Without the silence before the first tone, all but a second of it: a No-Input-Timeout must not be what decides."""
+    first = int(np.flatnonzero(np.abs(sound) > 0.05)[0])
+    return sound[max(0, first - RATE) :]
+
+
 def write(out, name, label, detail, source, rng, sound, rms, snr, speech=("", "")):
-    class Given:
-        """The generator, with the mean signal-to-noise ratio kept as given."""
-
-        def __getattr__(self, wanted):
-            return getattr(rng, wanted)
-
-        def normal(self, *arguments):
-            if arguments == (snr, 9):
-                return snr
-            return rng.normal(*arguments)
-
-    sent, done = channel.transmit(Given(), sound, None, rms, snr)
+    sent, done = channel.transmit(rng, sound, None, rms, snr_db=snr)
     sf.write(out / name, sent.astype(np.float32), RATE, subtype="PCM_16")
     return {
         "file": name, "label": label, "detail": detail, "speech_on_s": speech[0], "greeting_end_s": speech[1], "beep_on_s": "", "beep_off_s": "",
@@ -76,6 +71,7 @@ def make_tone(job):
     rng = np.random.default_rng([seed, number])
     label, detail, build = kinds()[place]
     sound = build(rng)
+    sound = soon(sound)
     before = np.zeros(int(rng.uniform(0, 1.5) * RATE))
     after = np.zeros(int(rng.uniform(1, 3) * RATE))
     if label == "sit" and rng.random() < 0.6:
@@ -98,8 +94,9 @@ def make_answered(job):
     rings = [tone for forms in tones.NETWORKS.values() for tone in forms["ringback"]]
     frequencies, pattern = rings[int(rng.integers(len(rings)))]
     whole = sum(pattern[:-1])
-    ring = tones.cadence(rng, frequencies, pattern, float(rng.uniform(0.4, 1.0)) * whole) * 0.14
-    gap = float(rng.uniform(0.1, 5.0))
+    ring = tones.cadence(rng, frequencies, pattern, float(sum(pattern)))
+    ring = soon(ring)[: int(rng.uniform(0.4, 1.0) * whole * RATE) + RATE] * 0.14
+    gap = float(rng.uniform(0.1, 4.0))
     parts = [np.zeros(int(rng.uniform(0, 0.5) * RATE)), ring, np.zeros(int(gap * RATE)), speech, np.zeros(3 * RATE)]
     on = sum(map(len, parts[:3])) / RATE
     sound = np.concatenate(parts)
@@ -129,7 +126,9 @@ def main():
     paths = arguments.seed, arguments.data, arguments.out
     with Pool(2) as pool:
         if arguments.speech:
-            jobs = [(number, row, *paths) for number, row in enumerate(clips(arguments.data, SPEECH))]
+            rng = np.random.default_rng(arguments.seed)
+            drawn = [rows[n] for kind in SPEECH for rows in [clips(arguments.data, {kind})] for n in rng.permutation(len(rows))[: arguments.each]]
+            jobs = [(number, row, *paths) for number, row in enumerate(drawn)]
             rows = pool.map(make_speech, jobs, chunksize=32)
         else:
             places = list(range(len(kinds()))) * arguments.each
