@@ -40,13 +40,13 @@ NETWORKS = {"sound": (0, 64, 64, 20261120), "cadence": (LEVEL, 32, 32, 50)}
 SEED = 20261120
 
 
-def read_features(path, most=None):
+def read_features(path, most=None, step_ms=100):
     """The list of step matrices, of the first `most` calls, and the version line's format number."""
     with open(path, "rb") as file:
         words = file.readline().split()
         assert words[0] == b"answerd-features", f"{path} is not a features file"
         version, width, millis = int(words[1]), int(words[2]), int(words[3])
-        assert millis == 100
+        assert millis == step_ms, f"{path} has steps of {millis} ms"
         out = []
         while (most is None or len(out) < most) and (head := file.read(4)):
             steps = int(np.frombuffer(head, "<u4")[0])

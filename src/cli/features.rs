@@ -6,6 +6,9 @@
 //! 8 kHz per line, and optionally, after a tab, the holes in it as `from+samples,from+samples...`, in samples: sound
 //! that is taken not to have arrived.
 //!
+//! With `--hops` it writes, in the same form, what the network that tells speech is told instead (`detect::voice`): one step per
+//! hop of 10 ms, NaN for a hop that it is not asked about, because sound of its window did not arrive.
+//!
 //! With `--tones` it writes, for training the beep classifier, one line of CSV per tone that may be a beep: the number of
 //! the path in the list (from 0), onset and offset in samples, frequency, and the classifier's features.
 
@@ -19,7 +22,12 @@ use anyhow::Context as _;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE, frames, recording};
 use crate::cli::cores::on_all_cores;
-use crate::detect::{Candidate, FEATURES, FORMAT, Features, Plans, candidates_of, features_of};
+use crate::detect::{
+    Candidate, FEATURES, FORMAT, HOP, Plans, STEP_HOPS, VOICE_INPUTS, candidates_of, features_of, voice_inputs_of,
+};
+
+/// Milliseconds of a hop.
+const HOP_MS: usize = HOP * 1_000 / SAMPLE_RATE as usize;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -31,6 +39,9 @@ pub(super) struct Arguments {
     /// Write the tones that may be beeps instead, as CSV.
     #[arg(long)]
     tones: bool,
+    /// Write what the network that tells speech is told of each hop instead.
+    #[arg(long, conflicts_with = "tones")]
+    hops: bool,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -41,14 +52,20 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let out = BufWriter::new(out);
     if arguments.tones {
         write_tones(out, for_each(&lines, candidates_of)?)?;
+    } else if arguments.hops {
+        write_features::<VOICE_INPUTS>(out, HOP_MS, for_each(&lines, voice_inputs_of)?)?;
     } else {
-        write_features(out, for_each(&lines, features_of)?)?;
+        write_features::<FEATURES>(out, HOP_MS * STEP_HOPS, for_each(&lines, features_of)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write_features(mut out: impl Write, results: Vec<Vec<Features>>) -> anyhow::Result<()> {
-    writeln!(out, "answerd-features {FORMAT} {FEATURES} 100")?;
+fn write_features<const N: usize>(
+    mut out: impl Write,
+    step_ms: usize,
+    results: Vec<Vec<[f32; N]>>,
+) -> anyhow::Result<()> {
+    writeln!(out, "answerd-features {FORMAT} {N} {step_ms}")?;
     for steps in results {
         out.write_all(&u32::try_from(steps.len())?.to_le_bytes())?;
         for value in steps.iter().flatten() {

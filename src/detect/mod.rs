@@ -42,14 +42,37 @@ pub use points::{Automated, BeepWait, Confidence, Measured, Point, Points, Point
 pub use replay::{Replay, Replayed};
 pub use spectrum::{Analyzer, HOP, Hop, Peak, Plans};
 pub use trace::{Moment, Step, Trace};
+pub use voice::{VOICE_INPUTS, VoiceInputs};
 
 use crate::audio::Frame;
 
 /// The features of a whole recording, one vector per 100 ms, by the code that runs live.
 #[must_use]
 pub fn features_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Features> {
-    let (mut analyzer, mut activity, mut extractor) = (Analyzer::new(plans), Activity::default(), Extractor::default());
+    let (mut activity, mut extractor) = (Activity::default(), Extractor::default());
     let mut steps = Vec::new();
+    for_each_hop(plans, frames, |hop| {
+        activity.push(hop);
+        steps.extend(extractor.push(hop, &activity));
+    });
+    steps
+}
+
+/// What the network that tells speech hears of a whole recording, one vector per hop of 10 ms, by the code that runs live: for
+/// training it. It is not asked about a hop of whose window samples did not arrive: those vectors are of NaN.
+#[must_use]
+pub fn voice_inputs_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<VoiceInputs> {
+    let (mut activity, mut voice) = (Activity::default(), voice::Voice::default());
+    let mut hops = Vec::new();
+    for_each_hop(plans, frames, |hop| {
+        activity.push(hop);
+        hops.push(if hop.tainted { [f32::NAN; VOICE_INPUTS] } else { voice.inputs(hop, activity.is_tonal()) });
+    });
+    hops
+}
+
+fn for_each_hop(plans: &Plans, frames: &[Frame<'_>], mut heed: impl FnMut(&Hop)) {
+    let mut analyzer = Analyzer::new(plans);
     for frame in frames {
         let mut left = *frame;
         while !left.is_empty() {
@@ -59,10 +82,8 @@ pub fn features_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Features> {
             };
             left = left.skip(taken);
             if let Some(hop) = analyzer.hop() {
-                activity.push(hop);
-                steps.extend(extractor.push(hop, &activity));
+                heed(hop);
             }
         }
     }
-    steps
 }

@@ -1,9 +1,10 @@
 //! Whether a hop is speech: a small recurrent network over what the hop shows, which looks a little ahead.
 //!
 //! Noise may be loud and even periodic, speech soft and hoarse: no single number tells them apart, but how they go on does.
-//! The network is a gated recurrent unit that was fitted on simulated calls, in noise of many
+//! The network is a gated recurrent unit that `training/activity.py` fits on simulated calls, in noise of many
 //! kinds, with clicks, breath, bumps, keys, tones and music that are not speech. Its word on a hop comes
-//! [`LOOKAHEAD`] hops later.
+//! [`LOOKAHEAD`] hops later. The model was trained on the cadence that comes of it (see [`crate::detect::features`]): other
+//! weights, or other inputs, need a new model.
 
 use crate::detect::spectrum::{Hop, decibels};
 use crate::detect::voice_weights::{BIAS, FROM_INPUT, FROM_STATE, OFFSET, OUT};
@@ -11,7 +12,7 @@ use crate::detect::voice_weights::{BIAS, FROM_INPUT, FROM_STATE, OFFSET, OUT};
 /// Hops that the network looks ahead.
 pub(super) const LOOKAHEAD: usize = 6;
 /// Numbers it is told of a hop.
-pub(super) const INPUTS: usize = 17;
+pub const VOICE_INPUTS: usize = 17;
 /// Numbers it remembers.
 pub(super) const UNITS: usize = 16;
 
@@ -34,7 +35,7 @@ const PITCH_HZ: f32 = 150.0;
 /// What the network is told of a hop: each band's level above its floor and the whole level's, 20 dB = 1.0; the level below
 /// the peak, alike; the change of the bands since the last hop, 10 dB = 1.0; harmonicity; the pitch's move since the last hop
 /// and the pitch, in octaves; the share of the strongest peak; whether it is a steady tone.
-pub(super) type Inputs = [f32; INPUTS];
+pub type VoiceInputs = [f32; VOICE_INPUTS];
 
 /// Follows one stream.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Voice {
     }
 
     /// What the network is told of the next hop.
-    pub(super) fn inputs(&mut self, hop: &Hop, tonal: bool) -> Inputs {
+    pub(super) fn inputs(&mut self, hop: &Hop, tonal: bool) -> VoiceInputs {
         let mut levels = [0.0; BANDS + 1];
         for (level, edges) in levels.iter_mut().zip(EDGES.windows(2)) {
             *level = decibels(hop.power[edges[0]..edges[1]].iter().sum()).max(FAINTEST_DB);
@@ -81,7 +82,7 @@ impl Voice {
             (_, _) if self.started() => 0.5,
             _ => 0.0,
         };
-        let mut inputs = [0.0; INPUTS];
+        let mut inputs = [0.0; VOICE_INPUTS];
         for ((input, level), floor) in inputs.iter_mut().zip(levels).zip(floors) {
             *input = ((level - floor.max(LEAST_FLOOR_DB)) / 20.0).clamp(-0.5, 2.5);
         }
@@ -102,7 +103,7 @@ impl Voice {
     }
 
     /// One step of the network.
-    fn step(&mut self, inputs: &Inputs) -> f32 {
+    fn step(&mut self, inputs: &VoiceInputs) -> f32 {
         let mut gates = BIAS;
         for (input, weights) in inputs.iter().zip(&FROM_INPUT) {
             for (gate, weight) in gates.iter_mut().zip(weights) {
