@@ -12,7 +12,8 @@ of each hop, by the code that runs live. The network is asked LOOKAHEAD hops lat
 Sources of fold 3 are not learnt from; they make the figures. The weights in src/detect/voice_weights.rs are of 2,400 calls,
 1,441 of them learnt from. On their fold 3, with the bursts that src/detect/activity.rs makes of the network's word: 90.6 % of the
 frames of speech told as speech and 3.5 % of the others, the onset 31 ms off in the median (59 ms by the level rules that were there
-before), speech told in 1.2 % of the calls of noise (20 %).
+before), speech told in 1.2 % of the calls of noise (20 %). The network's word alone, which is what --measure
+counts: 88.7 % and 3.7 %, and 3 of 169 calls of noise.
 
 The cadence that models/answer.onnx is told of rests on these weights, and it was trained with them: they belong together. New weights
 here mean a new model, so this is not part of `run`. The calls depend on the other scripts' random draws: a new run gives other
@@ -308,6 +309,8 @@ def write(p, calls, path):
     path.write_text(f"""//! Weights of the network that tells speech from other sound, written by `training/activity.py`, whose docstring has their figures.
 //!
 //! Fitted on {calls:,} simulated calls without the sources of fold {HELD_OUT}. models/answer.onnx was trained with these: they change together.
+
+#![allow(clippy::approx_constant, reason = "a fitted number is near 1/pi by chance")]
 
 use crate::detect::voice::{{UNITS, VOICE_INPUTS}};
 
