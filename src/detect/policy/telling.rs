@@ -4,6 +4,10 @@ use crate::detect::points::Point;
 
 /// Probability that anybody speaks below which nobody is told: noise that was taken for speech.
 pub(in crate::detect) const SPEECH_LEAST: f32 = 0.3;
+/// Less speech than this, in ms, is as often a click, or the beginning of a ring, as a word: it is told as speech only if the pause after it
+/// outlasts the silence between two rings, in ms.
+const SCRAP_MS: u32 = 200;
+const SCRAP_PAUSE_MS: u32 = 5_500;
 /// Utterances that lengthen the pauses, at most.
 const MOST_AGAIN: u32 = 3;
 
@@ -57,6 +61,9 @@ impl Teller {
         complete_ms: Option<u32>,
     ) -> Option<Who> {
         if now.speech < SPEECH_LEAST {
+            return None;
+        }
+        if now.spoken_ms < SCRAP_MS && now.pause_ms < complete_ms.unwrap_or(SCRAP_PAUSE_MS) {
             return None;
         }
         let again_ms = again_ms(point, now.utterances);
@@ -115,6 +122,17 @@ mod tests {
             Some((pause_ms, Teller::default().tell(&point(), &Situation { pause_ms, ..now }, beep, complete_ms)?))
         };
         (0..500).find_map(|hops| told(hops * 10))
+    }
+
+    #[test]
+    fn a_scrap_of_speech_waits_for_more() {
+        let point = point();
+        let now = |spoken_ms, pause_ms| situation(spoken_ms, 0.99, pause_ms);
+        let teller = Teller::default();
+        assert_eq!(teller.tell(&point, &now(SCRAP_MS, 3_000), false, None), Some(Who::Person));
+        assert_eq!(teller.tell(&point, &now(SCRAP_MS - 10, 3_000), false, None), None);
+        assert_eq!(teller.tell(&point, &now(SCRAP_MS - 10, SCRAP_PAUSE_MS), false, None), Some(Who::Person));
+        assert_eq!(teller.tell(&point, &now(SCRAP_MS - 10, 3_000), false, Some(3_000)), Some(Who::Person));
     }
 
     #[test]
