@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 use rten::{NodeId, RunOptions, ThreadPool, ValueOrView};
@@ -85,8 +86,7 @@ pub struct Model {
 
 enum Runner {
     Rules,
-    // A session borrows from its environment for as long as it lives.
-    Ort { session: Box<Session>, _environment: ort::environment::Environment },
+    Ort { session: Box<Session> },
     Rten { model: Box<rten::Model>, inputs: [NodeId; 2], outputs: [NodeId; 2], pool: Arc<ThreadPool> },
 }
 
@@ -148,12 +148,14 @@ impl Model {
         if !library.is_file() {
             return Err(refused(&format!("no ONNX Runtime library at {}", library.display())));
         }
-        let environment = ort::init_from(library)
-            .map_err(|error| refused(&error))?
-            .with_name("answerd")
-            .build()
-            .map_err(|error| refused(&error))?;
-        let session = Session::builder(&environment)
+        let (begun_with, environment) = match ENVIRONMENT.get_or_init(|| begin(library)) {
+            Ok(environment) => environment,
+            Err(error) => return Err(ModelError::Runtime(error.clone())),
+        };
+        if begun_with != library {
+            return Err(refused(&format!("ONNX Runtime runs from {} already", begun_with.display())));
+        }
+        let session = Session::builder(environment)
             .and_then(|builder| Ok(builder.with_intra_threads(1)?))
             .and_then(|builder| Ok(builder.with_inter_threads(1)?))
             .and_then(|mut builder| builder.commit_from_memory(bytes))
@@ -174,7 +176,7 @@ impl Model {
             ("state_out", width(outputs, "state_out")),
         ])?;
         Ok(Self {
-            runner: Runner::Ort { session: Box::new(session), _environment: environment },
+            runner: Runner::Ort { session: Box::new(session) },
             backend: Backend::OnnxRuntime(library.to_owned()),
             state,
             features: Vec::new(),
@@ -293,6 +295,16 @@ fn check(widths: &[(&str, Option<usize>); 4]) -> Result<usize, ModelError> {
         return Err(ModelError::Shape(format!("state of {state} and state_out of {}", of("state_out")?)));
     }
     Ok(state)
+}
+
+/// ONNX Runtime's environment, and the library that it was begun with. A process may have one, once; every model of it lives in it.
+static ENVIRONMENT: OnceLock<Result<(PathBuf, Environment), String>> = OnceLock::new();
+
+/// Begins ONNX Runtime.
+fn begin(library: &Path) -> Result<(PathBuf, Environment), String> {
+    let builder = ort::init_from(library).map_err(|error| error.to_string())?;
+    let environment = builder.with_name("answerd").build().map_err(|error| error.to_string())?;
+    Ok((library.to_owned(), environment))
 }
 
 /// ONNX Runtime's library, where `ORT_DYLIB_PATH` says or in the usual places.
