@@ -2,12 +2,15 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: clocks, sockets and threads")]
 
 mod config;
+mod feed;
 mod listener;
 mod ports;
+mod stream;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SendError, Sender};
@@ -16,9 +19,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use crate::engine::config::{EngineConfig, Keys, Peer, RtpConfig, Srtp};
+pub use crate::engine::feed::{Feed, NotPushed};
 use crate::engine::listener::Playback;
 use crate::engine::ports::Ports;
-use crate::engine::worker::{Command, NewStream, Worker};
+use crate::engine::stream::{Rtp, Source};
+use crate::engine::worker::{Command, Worker};
 use crate::{detect, media};
 
 /// What the engine is started with.
@@ -64,6 +69,15 @@ pub struct Permit {
 pub struct StreamSpec {
     /// What was negotiated: payload types and where packets come from.
     pub formats: media::Formats,
+    /// Name of the call in logs.
+    pub name: String,
+    /// The call's own number for the stream: its events carry it.
+    pub number: usize,
+}
+
+/// What a stream is opened with whose sound does not come over RTP.
+#[derive(Debug, Clone)]
+pub struct FeedSpec {
     /// Name of the call in logs.
     pub name: String,
     /// The call's own number for the stream: its events carry it.
@@ -193,9 +207,31 @@ impl Engine {
     ) -> Result<Stream, OpenError> {
         let (socket, lease) = self.ports.bind().map_err(OpenError::Socket)?;
         let local = socket.local_addr().map_err(OpenError::Socket)?;
-        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
         let receiver = media::Receiver::new(self.media.clone(), spec.formats);
-        let mut stream = Box::new(NewStream { name: spec.name, number: spec.number, socket, lease, receiver, events });
+        let source = Source::Rtp(Box::new(Rtp::new(socket, lease, receiver)));
+        self.open_source(Some(local.port()), stream::Stream::new(spec.name, spec.number, source, events))
+    }
+
+    /// Opens a stream whose sound is pushed into the [`Feed`]; all else is as with [`open`](Self::open). Time goes on as
+    /// with RTP: with the sound, and by the wall clock where none comes.
+    ///
+    /// # Errors
+    /// When the worker threads are gone.
+    pub fn open_feed(
+        &self,
+        _permit: &Permit,
+        spec: FeedSpec,
+        events: UnboundedSender<(usize, StreamEvent)>,
+    ) -> Result<(Stream, Feed), OpenError> {
+        let (feed, inflow) = feed::new(media::Inlet::new(&self.media));
+        let source = Source::Feed(Box::new(inflow));
+        let stream = self.open_source(None, stream::Stream::new(spec.name, spec.number, source, events))?;
+        Ok((stream, feed))
+    }
+
+    fn open_source(&self, port: Option<u16>, stream: stream::Stream) -> Result<Stream, OpenError> {
+        let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
+        let mut stream = Box::new(stream);
         let mut workers: Vec<&Handle> = self.workers.iter().collect();
         workers.sort_by_key(|worker| worker.streams.load(Ordering::Relaxed));
         for worker in workers {
@@ -203,7 +239,7 @@ impl Engine {
                 Ok(()) => {
                     worker.streams.fetch_add(1, Ordering::Relaxed);
                     let (worker, detect) = (worker.clone(), Arc::clone(&self.detect));
-                    return Ok(Stream { id, local, worker, detect, listeners: 0 });
+                    return Ok(Stream { id, port, worker, detect, listeners: 0 });
                 }
                 // That worker is gone; the next one may not be.
                 Err(SendError(Command::Open(_, unsent))) => stream = unsent,
@@ -236,17 +272,18 @@ fn model_loader(config: Arc<detect::Config>, told: bool) -> impl Fn() -> detect:
 #[derive(Debug)]
 pub struct Stream {
     id: u64,
-    local: SocketAddr,
+    /// `None`: its sound is pushed.
+    port: Option<u16>,
     worker: Handle,
     detect: Arc<detect::Config>,
     listeners: u32,
 }
 
 impl Stream {
-    /// Where the stream's packets are to be sent.
+    /// The port that the stream's packets are to be sent to; `None` for one whose sound is pushed.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
+    pub const fn rtp_port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Adds a detector, which hears the stream from now on.

@@ -6,21 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::audio::SAMPLE_RATE;
 use crate::detect::{self, Detector, Listen, Model};
-use crate::engine::listener::{Listener, Playback, Told};
-use crate::engine::ports::Lease;
+use crate::engine::listener::{Listener, Playback};
+use crate::engine::stream::{Source, Stream};
 use crate::engine::{EngineConfig, ListenerId, StreamEvent};
 use crate::media;
 
 /// What a worker is asked; the number is the stream's.
 #[derive(Debug)]
 pub(super) enum Command {
-    Open(u64, Box<NewStream>),
+    Open(u64, Box<Stream>),
     Configure(u64, Box<media::Formats>),
     Attach(u64, ListenerId, Box<Detector>),
     Listen(u64, ListenerId, u64, Box<Listen>),
@@ -28,29 +26,6 @@ pub(super) enum Command {
     StartInputTimers(u64, ListenerId, u64),
     Unlisten(u64, ListenerId, u64),
     Close(u64),
-}
-
-#[derive(Debug)]
-pub(super) struct NewStream {
-    pub(super) name: String,
-    pub(super) number: usize,
-    pub(super) socket: UdpSocket,
-    pub(super) lease: Option<Lease>,
-    pub(super) receiver: media::Receiver,
-    pub(super) events: UnboundedSender<(usize, StreamEvent)>,
-}
-
-/// A stream; fields are dropped in this order, so that the port returns after its socket is closed.
-struct Stream {
-    name: String,
-    number: usize,
-    socket: UdpSocket,
-    _lease: Option<Lease>,
-    receiver: media::Receiver,
-    events: UnboundedSender<(usize, StreamEvent)>,
-    listeners: Vec<Listener>,
-    /// The socket may hold more than was taken from it.
-    readable: bool,
 }
 
 pub(super) struct Worker {
@@ -63,9 +38,6 @@ pub(super) struct Worker {
     /// Samples that a recording holds.
     max_recording: usize,
 }
-
-/// Datagrams taken from one stream in one tick: a flood costs its own stream, not the others.
-const MAX_DATAGRAMS: usize = 64;
 
 /// Sockets that one look tells of.
 const EVENTS: usize = 1_024;
@@ -134,8 +106,8 @@ impl Worker {
                 return;
             }
             for event in &*events {
-                if let Some(stream) = self.streams.get_mut(&(event.token().0 as u64)) {
-                    stream.readable = true;
+                if let Some(Stream { source: Source::Rtp(rtp), .. }) = self.streams.get_mut(&(event.token().0 as u64)) {
+                    rtp.readable = true;
                 }
             }
             if events.iter().count() < EVENTS {
@@ -149,20 +121,22 @@ impl Worker {
             Command::Open(id, new) => self.open(id, *new),
             Command::Close(id) => drop(self.streams.remove(&id)),
             Command::Configure(id, formats) => self.guard(id, |stream| {
-                stream.receiver.configure(*formats);
-                let find = stream.receiver.has_keys_in_sound();
+                if let Source::Rtp(rtp) = &mut stream.source {
+                    rtp.receiver.configure(*formats);
+                }
+                let find = stream.source.has_keys_in_sound();
                 stream.listeners.iter_mut().for_each(|listener| listener.find_keys_in_sound(find));
             }),
             Command::Attach(id, listener, detector) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     let mut listener = Listener::new(listener, detector);
-                    listener.find_keys_in_sound(stream.receiver.has_keys_in_sound());
+                    listener.find_keys_in_sound(stream.source.has_keys_in_sound());
                     stream.listeners.push(listener);
                 }
             }
             Command::Listen(id, listener, generation, listen) => {
                 let most = self.max_recording;
-                self.guard(id, |stream| stream.receiver.start_clock(Instant::now()));
+                self.guard(id, |stream| stream.source.start_clock(Instant::now()));
                 self.with_listener(id, listener, |listener| listener.listen(generation, *listen, most));
             }
             Command::ListenTo(id, listener, generation, listen, playback) => {
@@ -178,17 +152,16 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, id: u64, new: NewStream) {
-        let NewStream { name, number, mut socket, lease, receiver, events } = new;
-        // A stream's number fits: it would take centuries to count so far.
-        let token = Token(usize::try_from(id).unwrap_or(usize::MAX));
-        if let Err(error) = self.poll.registry().register(&mut socket, token, Interest::READABLE) {
-            tracing::error!(stream = name, %error, "an RTP socket can't be polled");
-            tell(&events, number, StreamEvent::Failed);
-            return;
+    fn open(&mut self, id: u64, mut stream: Stream) {
+        if let Source::Rtp(rtp) = &mut stream.source {
+            // A stream's number fits: it would take centuries to count so far.
+            let token = Token(usize::try_from(id).unwrap_or(usize::MAX));
+            if let Err(error) = self.poll.registry().register(&mut rtp.socket, token, Interest::READABLE) {
+                tracing::error!(stream = stream.name, %error, "an RTP socket can't be polled");
+                stream.tell(StreamEvent::Failed);
+                return;
+            }
         }
-        let listeners = Vec::new();
-        let stream = Stream { name, number, socket, _lease: lease, receiver, events, listeners, readable: true };
         self.streams.insert(id, stream);
     }
 
@@ -212,7 +185,7 @@ impl Worker {
     fn fail(&mut self, id: u64) {
         if let Some(stream) = self.streams.remove(&id) {
             tracing::error!(stream = stream.name, "a stream's step panicked; the stream is closed");
-            tell(&stream.events, stream.number, StreamEvent::Failed);
+            stream.tell(StreamEvent::Failed);
         }
     }
 
@@ -262,64 +235,11 @@ impl Worker {
     }
 }
 
-impl Stream {
-    fn receive(&mut self, now: Instant, buffer: &mut [u8]) {
-        if self.readable {
-            self.drain(now, buffer);
-        }
-        let listeners = &mut self.listeners;
-        self.receiver.poll(now, &mut |heard| listeners.iter_mut().for_each(|listener| listener.hear(heard)));
-        self.listeners.iter_mut().for_each(Listener::play);
-    }
-
-    fn drain(&mut self, now: Instant, buffer: &mut [u8]) {
-        for _ in 0..MAX_DATAGRAMS {
-            match self.socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    if let Some(datagram) = buffer.get(..length) {
-                        self.receiver.handle_datagram(now, from, datagram);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return;
-                }
-                Err(error) => {
-                    // An ICMP answer to nothing that was sent, or a signal: there may be more behind it.
-                    tracing::debug!(stream = self.name, %error, "receiving RTP");
-                }
-            }
-        }
-    }
-
-    fn tell_events(&mut self) {
-        for listener in &mut self.listeners {
-            for told in listener.poll() {
-                let (listener, generation) = (listener.id, listener.generation());
-                let event = match told {
-                    Told::Recorded(samples) => StreamEvent::Recorded { listener, generation, samples },
-                    Told::Detected(event) => {
-                        StreamEvent::Detected { listener, generation, event, received: self.receiver.stats() }
-                    }
-                };
-                tell(&self.events, self.number, event);
-            }
-        }
-    }
-}
-
 impl Drop for Worker {
     fn drop(&mut self) {
         for (_, stream) in self.streams.drain() {
-            tell(&stream.events, stream.number, StreamEvent::Failed);
+            stream.tell(StreamEvent::Failed);
         }
-    }
-}
-
-/// Tells a call what happened; a call that is gone doesn't want to know, and its stream is about to be closed.
-fn tell(events: &UnboundedSender<(usize, StreamEvent)>, number: usize, event: StreamEvent) {
-    if events.send((number, event)).is_err() {
-        tracing::trace!("a stream's call is gone");
     }
 }
 
@@ -333,6 +253,7 @@ mod tests {
     use super::*;
     use crate::engine::RtpConfig;
     use crate::engine::ports::Ports;
+    use crate::engine::stream::Rtp;
 
     fn worker() -> Worker {
         Worker::new(channel().1, Model::rules(), Box::new(Model::rules), &EngineConfig::default()).unwrap()
@@ -342,7 +263,8 @@ mod tests {
         let (socket, lease) = ports.bind().unwrap();
         let (events, heard) = unbounded_channel();
         let receiver = media::Receiver::new(media::Config::default(), media::Formats::default());
-        let stream = NewStream { name: "test".to_owned(), number: 7, socket, lease, receiver, events };
+        let source = Source::Rtp(Box::new(Rtp::new(socket, lease, receiver)));
+        let stream = Stream::new("test".to_owned(), 7, source, events);
         worker.obey(Command::Open(id, Box::new(stream)));
         heard
     }

@@ -5,6 +5,7 @@
 //! [`Frame::Missing`](crate::audio::Frame::Missing), in its place and with its length.
 
 mod clock;
+mod inlet;
 mod jitter_buffer;
 mod keys;
 mod peer;
@@ -15,6 +16,7 @@ mod srtp;
 #[cfg(test)]
 mod tests;
 
+pub use inlet::Inlet;
 pub use peer::PeerPolicy;
 pub use receiver::{Config, Formats, Heard, KeyPolicy, Receiver};
 pub use report::Stats;

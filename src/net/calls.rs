@@ -267,7 +267,7 @@ impl<K: Copy + Eq + Hash> Calls<K> {
                         self.unavailable("no RTP port is free")
                     }
                 })?;
-                ports.push((audio.section, stream.local_addr().port()));
+                ports.push((audio.section, stream.rtp_port().unwrap_or_default()));
                 change.streams.push((audio.section, stream));
             } else if audio.is_changed() {
                 change.formats.push((audio.section, formats));

@@ -318,7 +318,7 @@ impl Driver {
 
     /// Takes what an offer makes of the call.
     fn change(&mut self, change: Change) {
-        self.streams.retain(|_, stream| !change.removed_ports.contains(&stream.local_addr().port()));
+        self.streams.retain(|_, stream| stream.rtp_port().is_none_or(|port| !change.removed_ports.contains(&port)));
         self.streams.extend(change.streams);
         for (stream, formats) in change.formats {
             if let Some(stream) = self.streams.get(&stream) {
