@@ -232,6 +232,8 @@ pub struct Provisional {
     pub label: Label,
     /// Probability that it is right, 0.0 to 1.0.
     pub confidence: f32,
+    /// When the listening began that it is about.
+    pub started: SampleTime,
     /// When it became so: the last sample that was needed.
     pub at: SampleTime,
     /// Which kind of evidence told it.

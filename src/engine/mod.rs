@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: clocks, sockets and threads")]
 
 mod config;
+mod decisions;
 mod feed;
 mod listener;
 mod ports;
@@ -19,6 +20,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use crate::engine::config::{EngineConfig, Keys, Peer, RtpConfig, Srtp};
+pub use crate::engine::decisions::{
+    BeepTimes, Decision, DecisionListener, Decisions, Door, Stage, Subject, Times, Told,
+};
 pub use crate::engine::feed::{Feed, NotPushed};
 use crate::engine::listener::Playback;
 use crate::engine::ports::Ports;
@@ -48,6 +52,7 @@ pub struct Engine {
     workers: Vec<Handle>,
     next_stream: AtomicU64,
     backend: detect::Backend,
+    decisions: Decisions,
 }
 
 /// One worker thread, from outside.
@@ -167,6 +172,7 @@ impl Engine {
             workers,
             next_stream: AtomicU64::new(0),
             backend: backend.expect("at least one worker was started"),
+            decisions: Decisions::default(),
         })
     }
 
@@ -174,6 +180,12 @@ impl Engine {
     #[must_use]
     pub fn backend(&self) -> &detect::Backend {
         &self.backend
+    }
+
+    /// Where doors tell what was decided, and where it can be listened to.
+    #[must_use]
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// Takes the right to one more call, `None` when all are taken.

@@ -218,6 +218,7 @@ impl<K: Copy + Eq + Hash> Calls<K> {
         let answer = agreed.answer.clone();
         let ended = CancellationToken::new();
         let parts = Parts {
+            call_id: call_id.into(),
             session: Session::new(Arc::clone(&self.session)),
             change,
             permit: Arc::clone(&permit),
@@ -228,6 +229,7 @@ impl<K: Copy + Eq + Hash> Calls<K> {
             connection_timeout: self.connection_timeout,
             fetcher: self.shared.outside.fetcher.clone(),
             waveforms: self.shared.outside.waveforms(peer.local.ip()),
+            decisions: self.shared.engine.decisions().clone(),
         };
         let span = tracing::info_span!("call", call_id);
         let task = self.drivers.spawn(driver::run(parts).instrument(span));

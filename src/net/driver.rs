@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audio::SampleTime;
 use crate::detect::{Event as Heard, Outcome};
-use crate::engine::{ListenerId, Permit, Stream, StreamEvent};
+use crate::engine::{Decisions, Door, ListenerId, Permit, Stream, StreamEvent, Subject};
 use crate::media;
 use crate::net::connection::Connection;
 use crate::net::fetch::{Fetched, Fetcher, Fetches};
@@ -61,6 +61,8 @@ pub(super) enum Phase {
 
 /// What a call is made of.
 pub(super) struct Parts {
+    /// Call-ID or the like.
+    pub(super) call_id: Arc<str>,
     pub(super) session: Session,
     /// What the first offer asks for.
     pub(super) change: Change,
@@ -73,6 +75,7 @@ pub(super) struct Parts {
     pub(super) connection_timeout: Duration,
     pub(super) fetcher: Fetcher,
     pub(super) waveforms: CallWaveforms,
+    pub(super) decisions: Decisions,
 }
 
 /// Why a driver stopped.
@@ -89,6 +92,7 @@ pub(super) enum Stopped {
 }
 
 struct Driver {
+    call_id: Arc<str>,
     session: Session,
     streams: HashMap<usize, Stream>,
     channels: Vec<Channel>,
@@ -105,6 +109,7 @@ struct Driver {
     open: OpenRequests,
     fetches: Fetches,
     waveforms: CallWaveforms,
+    decisions: Decisions,
     /// The listenings that are recorded, and in which form.
     recordings: HashMap<ChannelIdentifier, (u64, Option<String>)>,
     /// When the call was last without a connection.
@@ -122,6 +127,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 struct Channel {
     identifier: ChannelIdentifier,
     listens: Option<(usize, ListenerId)>,
+    /// The listening that has concluded last.
+    concluded: Option<u64>,
 }
 
 enum Wake {
@@ -161,6 +168,7 @@ impl Driver {
         let mut phase = parts.phase;
         let serving = *phase.borrow_and_update();
         let mut driver = Self {
+            call_id: parts.call_id,
             session: parts.session,
             streams: HashMap::new(),
             channels: Vec::new(),
@@ -175,6 +183,7 @@ impl Driver {
             open: OpenRequests::default(),
             fetches: Fetches::new(parts.fetcher),
             waveforms: parts.waveforms,
+            decisions: parts.decisions,
             recordings: HashMap::new(),
             unconnected_since: Some(Instant::now()),
             drain_at: None,
@@ -265,6 +274,8 @@ impl Driver {
                     Output::Listen { channel, generation, mut listen, media_type, waveform } => {
                         // What can't be kept needn't be recorded.
                         listen.record &= self.waveforms.can_keep();
+                        // Others than the client may carry more than one result.
+                        listen.provisional |= self.decisions.wants_provisional();
                         if listen.record {
                             self.recordings.insert(channel.clone(), (generation, media_type));
                         }
@@ -345,7 +356,7 @@ impl Driver {
             };
             match known.and_then(|at| self.channels.get_mut(at)) {
                 Some(channel) => channel.listens = listens,
-                None => self.channels.push(Channel { identifier, listens }),
+                None => self.channels.push(Channel { identifier, listens, concluded: None }),
             }
         }
     }
@@ -353,10 +364,20 @@ impl Driver {
     fn heard(&mut self, now: Instant, stream: usize, event: StreamEvent) {
         match event {
             StreamEvent::Detected { listener, generation, event, received } => {
-                let known = self.channels.iter().find(|channel| channel.listens == Some((stream, listener)));
-                let Some(channel) = known.map(|channel| channel.identifier.clone()) else { return };
-                if let Heard::Concluded(outcome) = &event {
-                    summarize(&channel, self.session.call_uuid(), outcome, &received);
+                let known = self.channels.iter_mut().find(|channel| channel.listens == Some((stream, listener)));
+                let Some(known) = known else { return };
+                let channel = known.identifier.clone();
+                match &event {
+                    Heard::Concluded(outcome) => {
+                        known.concluded = Some(generation);
+                        summarize(&channel, self.session.call_uuid(), outcome, &received);
+                        self.decisions.concluded(&self.subject(), outcome);
+                    }
+                    Heard::Provisional(provisional) => {
+                        let concluded = known.concluded == Some(generation);
+                        self.decisions.provisional(&self.subject(), provisional, concluded);
+                    }
+                    Heard::Key { .. } | Heard::InputStarted { .. } => {}
                 }
                 self.session.handle_detect(now, &channel, generation, event);
             }
@@ -371,6 +392,12 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Whose decisions those of this call are.
+    fn subject(&self) -> Subject {
+        let uuid = self.session.call_uuid().map(Arc::from);
+        Subject { door: Door::Mrcp, call_id: Arc::clone(&self.call_id), uuid }
     }
 
     /// Keeps what a listening recorded, and tells where it is.
@@ -486,6 +513,7 @@ mod tests {
         let channels = vec![(channel.clone(), Some(1))];
         let (_, phase) = watch::channel(Phase::Serving);
         let (mut driver, _) = Driver::new(Parts {
+            call_id: "call".into(),
             session: Session::new(Arc::new(session::Config::default())),
             change: Change { streams: vec![(1, stream)], channels, ..Change::default() },
             permit,
@@ -496,6 +524,7 @@ mod tests {
             connection_timeout: Duration::from_secs(60),
             fetcher: Fetcher::new(&FetchConfig::default()).unwrap(),
             waveforms: CallWaveforms::none(),
+            decisions: engine.decisions().clone(),
         });
         let request =
             Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");

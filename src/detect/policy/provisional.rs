@@ -55,6 +55,7 @@ impl Policy {
         Some(Event::Provisional(Box::new(Provisional {
             label,
             confidence: view.sure(label, score),
+            started: view.started,
             at: view.now,
             method: view.belief.method,
             reason,
@@ -104,6 +105,7 @@ impl Policy {
         Some(Event::Provisional(Box::new(Provisional {
             label,
             confidence,
+            started: view.started,
             at: view.now,
             method,
             reason,
