@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::adapter::{self, EslServer, WebhookEndpoint};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::net::{self, SipAddress};
@@ -17,6 +18,7 @@ pub struct Server;
 #[derive(Debug)]
 pub struct Running {
     net: net::Running,
+    adapter: adapter::Running,
     engine: Arc<Engine>,
 }
 
@@ -27,8 +29,10 @@ impl Server {
     /// A listener that can't be bound or a thread that can't be started.
     pub async fn start(config: Config) -> anyhow::Result<Running> {
         let engine = Arc::new(Engine::start(&config.engine()).context("starting the media workers")?);
+        // Before there are calls, so that none is decided unheard.
+        let adapter = adapter::start(&config.adapter(), &engine)?;
         let net = net::start(config.net(), Arc::clone(&engine)).await?;
-        let running = Running { net, engine };
+        let running = Running { net, adapter, engine };
         let sip = running.sip().iter().flat_map(SipAddress::sockets).collect::<Vec<_>>();
         let spoken = sip.iter().map(|(transport, address)| format!("sip {transport} {address}, ")).collect::<String>();
         let sip = sip.iter().map(|(transport, address)| format!("{transport}:{address}")).collect::<Vec<_>>().join(",");
@@ -83,6 +87,25 @@ impl Running {
         self.net.rtsp()
     }
 
+    /// The FreeSWITCH servers that are told what was decided, in the order of the configuration; last the calls that come by
+    /// the dialplan's `socket`.
+    #[must_use]
+    pub fn esl_servers(&self) -> &[Arc<EslServer>] {
+        self.adapter.esl_servers()
+    }
+
+    /// Where FreeSWITCH's dialplan application `socket` finds this server, if it may.
+    #[must_use]
+    pub fn esl_listener(&self) -> Option<SocketAddr> {
+        self.adapter.esl_listener()
+    }
+
+    /// The endpoints of webhooks, in the order of the configuration.
+    #[must_use]
+    pub fn webhooks(&self) -> &[Arc<WebhookEndpoint>] {
+        self.adapter.webhooks()
+    }
+
     /// Calls that are taken now.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -92,5 +115,6 @@ impl Running {
     /// Takes no new calls, lets recognitions finish until the configured limit, ends all calls, and stops.
     pub async fn shutdown(self) {
         self.net.shutdown().await;
+        self.adapter.shutdown().await;
     }
 }

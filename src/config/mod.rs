@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use crate::config::sections::DetectConfig;
-use crate::{engine, net, ops, session};
+use crate::{adapter, engine, net, ops, session};
 
 /// Every setting of the server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -44,6 +44,10 @@ pub struct Config {
     pub detect: DetectConfig,
     /// What holds where the client says nothing.
     pub recognizer: session::Config,
+    /// Which FreeSWITCH servers are told what was decided.
+    pub esl: adapter::EslConfig,
+    /// Who is told decisions over HTTP.
+    pub webhook: adapter::WebhookConfig,
     /// What is logged.
     pub log: ops::Config,
 }
@@ -123,6 +127,12 @@ impl Config {
         engine::Config { rtp: self.rtp.clone(), engine: self.engine.clone(), detect: Arc::new(self.detect.detect()) }
     }
 
+    /// The adapters' part.
+    #[must_use]
+    pub fn adapter(&self) -> adapter::Config {
+        adapter::Config { esl: self.esl.clone(), webhook: self.webhook.clone() }
+    }
+
     /// The shell's part.
     #[must_use]
     pub fn net(&self) -> net::Config {
@@ -162,6 +172,8 @@ impl Config {
         self.engine.validate().map_err(in_section("engine"))?;
         self.detect.validate().map_err(in_section("detect"))?;
         self.recognizer.validate().map_err(in_section("recognizer"))?;
+        self.esl.validate().map_err(in_section("esl"))?;
+        self.webhook.validate().map_err(in_section("webhook"))?;
         self.log.validate().map_err(in_section("log"))?;
         net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))?;
         net::validate_rtsp_listeners(&self.rtsp, &self.sip, &self.mrcp).map_err(in_section("rtsp"))?;

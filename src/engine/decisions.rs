@@ -129,6 +129,14 @@ pub struct Decision {
     pub at: SystemTime,
 }
 
+impl Decision {
+    /// Whether an automatic voice answered, as `builtin:speech/boolean` tells it: true or false.
+    #[must_use]
+    pub fn is_voicemail(&self) -> bool {
+        matches!(self.label, Label::Machine | Label::Screening | Label::Ivr | Label::Beep)
+    }
+}
+
 /// Whose decision it is.
 #[derive(Debug, Clone)]
 pub struct Subject {

@@ -19,8 +19,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["audio", "wire::rtp", "media", "detect"]),
     ("client", &["audio", "wire"]),
     ("net", &["audio", "wire", "grammar", "ops", "media", "detect", "session", "engine"]),
-    ("config", &["ops", "media", "detect", "session", "engine", "net"]),
-    ("server", &["config", "ops", "detect", "session", "engine", "net"]),
+    ("adapter", &["audio", "wire::esl", "detect", "engine", "ops"]),
+    ("config", &["ops", "media", "detect", "session", "engine", "net", "adapter"]),
+    ("server", &["config", "ops", "detect", "session", "engine", "net", "adapter"]),
     ("cli", &["audio", "grammar", "ops", "detect", "eval", "session", "client", "config", "server"]),
 ];
 

@@ -31,14 +31,14 @@ impl Command {
         Ok(Self { text: format!("{}\n", safe(line)?), body: None })
     }
 
-    /// `sendmsg UUID` that executes an application. With `after_others`, it waits for those that were sent before.
+    /// `sendmsg UUID` that executes an application; `sendmsg` alone if `uuid` is empty, on a call's own connection. With `after_others`, it waits for those that were sent before.
     ///
     /// # Errors
     /// Of what is not [safe](is_safe).
     pub fn execute(uuid: &str, application: &str, argument: &str, after_others: bool) -> Result<Self, Unsafe> {
-        let mut command = Self::new(format!("sendmsg {uuid}").trim_end())?
-            .header("call-command", "execute")?
-            .header("execute-app-name", application)?;
+        let line = if uuid.is_empty() { "sendmsg".to_owned() } else { format!("sendmsg {uuid}") };
+        let mut command =
+            Self::new(&line)?.header("call-command", "execute")?.header("execute-app-name", application)?;
         if !argument.is_empty() {
             command = command.header("execute-app-arg", argument)?;
         }

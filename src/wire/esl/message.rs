@@ -117,7 +117,7 @@ impl Message {
 
 /// Whether a reply tells a failure: not every one begins with `-ERR`.
 #[must_use]
-pub(super) fn is_failure(reply: &str) -> bool {
+pub fn is_failure(reply: &str) -> bool {
     let reply = reply.trim_start();
     ["-ERR", "-USAGE", "+ERR"].iter().any(|word| reply.starts_with(word))
 }

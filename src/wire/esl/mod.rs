@@ -10,7 +10,7 @@ mod parser;
 
 pub use crate::wire::esl::command::{Command, Unsafe, is_safe, is_uuid};
 pub use crate::wire::esl::event::{Event, decode_percent, encode_percent};
-pub use crate::wire::esl::message::{ContentType, Headers, Message};
+pub use crate::wire::esl::message::{ContentType, Headers, Message, is_failure};
 pub use crate::wire::esl::parser::{Limits, Malformed, Parser};
 
 #[cfg(test)]
