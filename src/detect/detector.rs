@@ -7,8 +7,7 @@ use crate::audio::{Frame, SampleTime};
 use crate::detect::belief::Posteriors;
 use crate::detect::dtmf::Press;
 use crate::detect::evidence::{Evidence, Senses};
-use crate::detect::features::Features;
-use crate::detect::model::{Model, Turn};
+use crate::detect::model::{Batch, Model};
 use crate::detect::policy::Policy;
 use crate::detect::spectrum::Plans;
 use crate::detect::{Config, Event, Listen};
@@ -24,6 +23,8 @@ pub struct Detector {
     policy: Option<Policy>,
     /// The model's state in this listening.
     state: Vec<f32>,
+    /// A step that waits for the model's word, and its number in the batch.
+    due: Option<(Evidence, usize)>,
     queue: VecDeque<Queued>,
     /// Queued sound, in one piece, and how much of it is taken.
     sound: Vec<i16>,
@@ -66,6 +67,7 @@ impl Detector {
             senses: Senses::new(plans),
             policy: None,
             state: Vec::new(),
+            due: None,
             queue: VecDeque::new(),
             sound: Vec::new(),
             taken: 0,
@@ -133,6 +135,28 @@ impl Detector {
         self.events.pop_front()
     }
 
+    /// Works off the queue until it is empty, or until a step needs the model's word: then the step is put into the batch,
+    /// and [`Detector::hear_model`] is to be called when the model was asked. Tells whether that is so.
+    pub fn advance(&mut self, batch: &mut Batch) -> bool {
+        if self.due.is_none() {
+            let Some(evidence) = self.run() else { return false };
+            self.due = Some((evidence, 0));
+        }
+        if let Some((_, step)) = &mut self.due {
+            *step = batch.push(self.senses.features(), &self.state);
+        }
+        true
+    }
+
+    /// Takes what the model said of the step that waits for it, if one does. A model that was not asked says nothing: the
+    /// rules decide. [`Detector::advance`] goes on from there.
+    pub fn hear_model(&mut self, batch: &Batch) {
+        if let Some((evidence, step)) = self.due.take() {
+            let posteriors = batch.told(step, &mut self.state);
+            self.decide(&evidence, posteriors);
+        }
+    }
+
     /// Works off the queue until it is empty, or until a hop needs the model's word.
     fn run(&mut self) -> Option<Evidence> {
         while let Some(queued) = self.queue.front_mut() {
@@ -164,7 +188,7 @@ impl Detector {
                 self.press(press, evidence.end);
             }
             if self.policy.is_some() {
-                if evidence.features.is_some() {
+                if evidence.step {
                     return Some(evidence);
                 }
                 self.decide(&evidence, None);
@@ -232,28 +256,16 @@ impl Detector {
 
 /// Works off everything that is queued in the detectors; the model runs once per step for all that are due together.
 pub fn advance(model: &mut Model, detectors: &mut [&mut Detector]) {
+    let mut batch = Batch::default();
     loop {
-        let mut due: Vec<(usize, Evidence, Box<Features>)> = Vec::new();
-        for (n, detector) in detectors.iter_mut().enumerate() {
-            if let Some(evidence) = detector.run()
-                && let Some(features) = evidence.features.clone()
-            {
-                due.push((n, evidence, features));
-            }
+        batch.begin(model);
+        for detector in detectors.iter_mut() {
+            detector.advance(&mut batch);
         }
-        if due.is_empty() {
+        if batch.is_empty() {
             return;
         }
-        let mut states: Vec<Vec<f32>> = due.iter().map(|(n, ..)| std::mem::take(&mut detectors[*n].state)).collect();
-        let mut turns: Vec<Turn<'_>> = due
-            .iter()
-            .zip(&mut states)
-            .map(|((_, _, features), state)| Turn { features: features.as_ref(), state })
-            .collect();
-        let told = model.step(&mut turns);
-        for (((n, evidence, _), state), posteriors) in due.into_iter().zip(states).zip(told) {
-            detectors[n].state = state;
-            detectors[n].decide(&evidence, posteriors);
-        }
+        model.step(&mut batch);
+        detectors.iter_mut().for_each(|detector| detector.hear_model(&batch));
     }
 }

@@ -6,7 +6,7 @@ use crate::detect::beep::{Beeps, Candidate, Surroundings};
 use crate::detect::call_progress::{CallProgress, Progress};
 use crate::detect::dtmf::{Keys, Press};
 use crate::detect::fax::{Fax, Machine};
-use crate::detect::features::{Extractor, Features};
+use crate::detect::features::{Extractor, FEATURES, Features};
 use crate::detect::sit::{Sit, Triplet};
 use crate::detect::spectrum::{Analyzer, Hop, Plans};
 use crate::detect::tones::{Tones, Track};
@@ -27,8 +27,8 @@ pub(super) struct Evidence {
     pub(super) end: SampleTime,
     /// Sound of the hop did not arrive.
     pub(super) missing: bool,
-    /// The model's features, if the hop completes a step.
-    pub(super) features: Option<Box<Features>>,
+    /// The hop completes a step: the model is to be asked, with [`Senses::features`].
+    pub(super) step: bool,
     /// Tones that ended and may be beeps.
     pub(super) beeps: Vec<Candidate>,
     /// A key that was pressed.
@@ -55,6 +55,8 @@ pub(super) struct Senses {
     analyzer: Analyzer,
     activity: Activity,
     extractor: Extractor,
+    /// What the last step showed.
+    features: Features,
     tones: Tones,
     beeps: Beeps,
     keys: Keys,
@@ -69,6 +71,7 @@ impl Senses {
             analyzer: Analyzer::new(plans),
             activity: Activity::default(),
             extractor: Extractor::default(),
+            features: [0.0; FEATURES],
             tones: Tones::default(),
             beeps: Beeps::default(),
             keys: Keys::default(),
@@ -86,6 +89,11 @@ impl Senses {
     /// The last hop.
     pub(super) fn hop(&self) -> &Hop {
         self.analyzer.last()
+    }
+
+    /// The model's features of the last step.
+    pub(super) fn features(&self) -> &Features {
+        &self.features
     }
 
     /// Voice activity and its cadence since the last restart.
@@ -110,7 +118,13 @@ impl Senses {
         }
         let hop = self.analyzer.last();
         self.activity.push(hop);
-        let features = self.extractor.push(hop, &self.activity).map(Box::new);
+        let step = match self.extractor.push(hop, &self.activity) {
+            Some(features) => {
+                self.features = features;
+                true
+            }
+            None => false,
+        };
         let key = self.keys.push(hop);
         let ended = self.tones.push(hop, &self.analyzer);
         let tracks = self.tones.tracks();
@@ -135,7 +149,7 @@ impl Senses {
         let evidence = Evidence {
             end: hop.end,
             missing: hop.missing,
-            features,
+            step,
             beeps,
             key,
             sit,

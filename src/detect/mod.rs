@@ -36,7 +36,7 @@ pub use detector::{Detector, advance};
 pub use evidence::candidates_of;
 pub use features::{Extractor, FEATURES, FORMAT, Features, STEP_HOPS};
 pub use listen::{Goal, Hotword, LabelSet, Listen};
-pub use model::{Backend, Model, ModelError};
+pub use model::{Backend, Batch, Model, ModelError};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Provisional, SitKind, Timeline};
 pub use points::{Automated, BeepWait, Confidence, Measured, Point, Points, PointsError, Wait};
 pub use replay::{Replay, Replayed};

@@ -80,8 +80,6 @@ pub struct Model {
     backend: Backend,
     /// Numbers of state per stream.
     state: usize,
-    features: Vec<f32>,
-    states: Vec<f32>,
 }
 
 enum Runner {
@@ -96,13 +94,76 @@ impl fmt::Debug for Model {
     }
 }
 
-/// One stream's turn in a batch.
-#[derive(Debug)]
-pub(super) struct Turn<'a> {
-    /// The step's features.
-    pub(super) features: &'a Features,
-    /// The stream's state, changed in place; empty before the first step.
-    pub(super) state: &'a mut Vec<f32>,
+/// The steps of many streams that the model is to be asked at once; reused, it allocates nothing.
+#[derive(Debug, Default)]
+pub struct Batch {
+    features: Vec<f32>,
+    /// The streams' states, before and after; those of a stream that begins are zeros.
+    states: Vec<f32>,
+    /// Numbers of state per stream.
+    state: usize,
+    told: Vec<Option<Posteriors>>,
+}
+
+impl Batch {
+    /// Steps in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Whether no step is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// Begins anew, for this model.
+    pub fn begin(&mut self, model: &Model) {
+        self.features.clear();
+        self.states.clear();
+        self.told.clear();
+        self.state = model.state;
+    }
+
+    /// Adds a step; `state` is empty before a stream's first one. Its number is told.
+    pub(super) fn push(&mut self, features: &Features, state: &[f32]) -> usize {
+        self.features.extend_from_slice(features);
+        let end = self.states.len() + self.state;
+        self.states.extend(state.iter().take(self.state));
+        self.states.resize(end, 0.0);
+        self.told.push(None);
+        self.told.len() - 1
+    }
+
+    /// What the model says of a step, and the stream's state after it. A model that was not asked, or failed, says nothing,
+    /// and leaves the state as it was.
+    pub(super) fn told(&self, step: usize, state: &mut Vec<f32>) -> Option<Posteriors> {
+        let after = self.states.get(step * self.state..(step + 1) * self.state).unwrap_or_default();
+        state.clear();
+        state.extend_from_slice(after);
+        self.told.get(step).copied().flatten()
+    }
+
+    /// Takes what the model told of all steps.
+    fn take(&mut self, posteriors: &[f32], states: &[f32]) -> Option<()> {
+        if states.len() != self.states.len() || posteriors.len() != self.told.len() * CLASSES.len() {
+            return None;
+        }
+        self.states.copy_from_slice(states);
+        for (told, posteriors) in self.told.iter_mut().zip(posteriors.chunks_exact(CLASSES.len())) {
+            *told = Posteriors::try_from(posteriors).ok().filter(|all| all.iter().all(|one| one.is_finite()));
+        }
+        Some(())
+    }
+
+    /// A step of one stream.
+    pub(super) fn alone(&mut self, model: &mut Model, features: &Features, state: &mut Vec<f32>) -> Option<Posteriors> {
+        self.begin(model);
+        let step = self.push(features, state);
+        model.step(self);
+        self.told(step, state)
+    }
 }
 
 impl Model {
@@ -134,7 +195,7 @@ impl Model {
     /// No model: the rules decide.
     #[must_use]
     pub fn rules() -> Self {
-        Self { runner: Runner::Rules, backend: Backend::Rules, state: 0, features: Vec::new(), states: Vec::new() }
+        Self { runner: Runner::Rules, backend: Backend::Rules, state: 0 }
     }
 
     /// What runs it.
@@ -179,8 +240,6 @@ impl Model {
             runner: Runner::Ort { session: Box::new(session) },
             backend: Backend::OnnxRuntime(library.to_owned()),
             state,
-            features: Vec::new(),
-            states: Vec::new(),
         })
     }
 
@@ -211,59 +270,43 @@ impl Model {
             },
             backend: Backend::Rten,
             state,
-            features: Vec::new(),
-            states: Vec::new(),
         })
     }
 
     /// Runs one step of so many new streams that have heard nothing, and tells of how many it was told something: for checks
     /// and for measuring what a step costs.
     pub fn trial(&mut self, batch: usize) -> usize {
-        let features = [0.0; FEATURES];
-        let mut states = vec![Vec::new(); batch];
-        let mut turns: Vec<_> = states.iter_mut().map(|state| Turn { features: &features, state }).collect();
-        self.step(&mut turns).iter().flatten().count()
+        let mut steps = Batch::default();
+        steps.begin(self);
+        for _ in 0..batch {
+            steps.push(&[0.0; FEATURES], &[]);
+        }
+        self.step(&mut steps);
+        steps.told.iter().flatten().count()
     }
 
     /// One step for each stream. Without a model, or when it fails, nothing is told, and the rules decide.
-    pub(super) fn step(&mut self, turns: &mut [Turn<'_>]) -> Vec<Option<Posteriors>> {
-        let batch = turns.len();
-        if batch == 0 || matches!(self.runner, Runner::Rules) {
-            return vec![None; batch];
+    pub fn step(&mut self, batch: &mut Batch) {
+        if !batch.is_empty() && self.state == batch.state {
+            self.run(batch);
         }
-        self.features.clear();
-        self.states.clear();
-        for turn in turns.iter_mut() {
-            self.features.extend_from_slice(turn.features);
-            turn.state.resize(self.state, 0.0);
-            self.states.extend_from_slice(turn.state);
-        }
-        let Some((posteriors, states)) = self.run(batch) else { return vec![None; batch] };
-        let mut told = Vec::with_capacity(batch);
-        for ((turn, posterior), state) in
-            turns.iter_mut().zip(posteriors.chunks_exact(CLASSES.len())).zip(states.chunks_exact(self.state))
-        {
-            turn.state.copy_from_slice(state);
-            told.push(Posteriors::try_from(posterior).ok().filter(|all| all.iter().all(|one| one.is_finite())));
-        }
-        told.resize(batch, None);
-        told
     }
 
-    fn run(&mut self, batch: usize) -> Option<(Vec<f32>, Vec<f32>)> {
+    fn run(&mut self, batch: &mut Batch) -> Option<()> {
+        let count = batch.len();
         match &mut self.runner {
             Runner::Rules => None,
             Runner::Ort { session, .. } => {
-                let features = TensorRef::from_array_view(([batch, FEATURES], self.features.as_slice())).ok()?;
-                let state = TensorRef::from_array_view(([batch, self.state], self.states.as_slice())).ok()?;
+                let features = TensorRef::from_array_view(([count, FEATURES], batch.features.as_slice())).ok()?;
+                let state = TensorRef::from_array_view(([count, batch.state], batch.states.as_slice())).ok()?;
                 let outputs = session.run(ort::inputs!["features" => features, "state" => state]).ok()?;
                 let (_, posteriors) = outputs.get("posteriors")?.try_extract_tensor::<f32>().ok()?;
                 let (_, states) = outputs.get("state_out")?.try_extract_tensor::<f32>().ok()?;
-                Some((posteriors.to_vec(), states.to_vec()))
+                batch.take(posteriors, states)
             }
             Runner::Rten { model, inputs, outputs, pool } => {
-                let features = NdTensorView::from_data([batch, FEATURES], self.features.as_slice());
-                let state = NdTensorView::from_data([batch, self.state], self.states.as_slice());
+                let features = NdTensorView::from_data([count, FEATURES], batch.features.as_slice());
+                let state = NdTensorView::from_data([count, batch.state], batch.states.as_slice());
                 let inputs = vec![
                     (inputs[0], ValueOrView::from(features.as_dyn())),
                     (inputs[1], ValueOrView::from(state.as_dyn())),
@@ -272,7 +315,7 @@ impl Model {
                 let [posteriors, states] = model.run_n(inputs, *outputs, Some(options)).ok()?;
                 let posteriors: NdTensor<f32, 2> = posteriors.try_into().ok()?;
                 let states: NdTensor<f32, 2> = states.try_into().ok()?;
-                Some((posteriors.to_vec(), states.to_vec()))
+                batch.take(&posteriors.to_vec(), &states.to_vec())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::audio::{Frame, SampleTime};
 use crate::detect::evidence::Senses;
-use crate::detect::model::{Model, Turn};
+use crate::detect::model::{Batch, Model};
 use crate::detect::points::Point;
 use crate::detect::policy::speech::{after_all, automated};
 use crate::detect::policy::telling::{Teller, Who};
@@ -38,6 +38,7 @@ impl Replay {
     pub fn both(model: &mut Model, plans: &Plans, config: &Config, frames: &[Frame<'_>]) -> Option<[Self; 2]> {
         let listen = Listen { confidence_threshold: 0.0, ..Listen::default() };
         let mut senses = Senses::new(plans);
+        let mut batch = Batch::default();
         let mut state = Vec::new();
         let mut policies = [(); 2].map(|()| Some(Policy::observing(listen.clone(), config, SampleTime(0))));
         let mut replays = [None, None];
@@ -48,10 +49,7 @@ impl Replay {
                 let (taken, evidence) = senses.push(left);
                 left = left.skip(taken);
                 let Some(evidence) = evidence else { continue };
-                let told = evidence.features.as_deref().and_then(|features| {
-                    let mut turn = [Turn { features, state: &mut state }];
-                    model.step(&mut turn).pop().flatten()
-                });
+                let told = evidence.step.then(|| batch.alone(model, senses.features(), &mut state)).flatten();
                 for ((policy, replay), told) in policies.iter_mut().zip(&mut replays).zip([told, None]) {
                     let Some(listening) = policy else { continue };
                     let said = listening.push(&evidence, senses.activity().cadence(), told);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::audio::{Frame, SampleTime};
 use crate::detect::{
-    Backend, Config, Detector, End, Event, Goal, Hotword, InputType, Label, LabelSet, Listen, Method, Model,
+    Backend, Batch, Config, Detector, End, Event, Goal, Hotword, InputType, Label, LabelSet, Listen, Method, Model,
     ModelError, Outcome, Plans, Point, Replay, SitKind, advance,
 };
 
@@ -618,6 +618,38 @@ fn the_built_in_model_runs_in_batches_as_alone() {
         by_model += usize::from(one.method == Method::Model);
     }
     assert!(by_model > 0);
+}
+
+#[test]
+fn where_the_model_is_left_out_the_rules_decide_and_say_so() {
+    let config = Arc::new(Config { builtin_runtime: true, ..Config::default() });
+    let mut model = Model::load(&config).unwrap();
+    let sound = sound().silence(300).voice(8_000).noise(-55.0).samples();
+    let mut method = |asked: std::ops::Range<usize>| {
+        let mut detector = Detector::new(Arc::clone(&config));
+        detector.listen(Listen { recognition_timeout_ms: Some(3_000), ..Listen::default() });
+        detector.push(Frame::Sound(&sound));
+        let mut batch = Batch::default();
+        for step in 0.. {
+            batch.begin(&model);
+            if !detector.advance(&mut batch) {
+                break;
+            }
+            if asked.contains(&step) {
+                model.step(&mut batch);
+            }
+            detector.hear_model(&batch);
+        }
+        match std::iter::from_fn(|| detector.poll_event()).last() {
+            Some(Event::Concluded(outcome)) => outcome.method,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(method(0..usize::MAX), Method::Model);
+    assert_eq!(method(0..0), Method::Rules);
+    // Left out from some step on, what the model said before is out of date; asked again, its word counts.
+    assert_eq!(method(0..5), Method::Rules);
+    assert_eq!(method(5..usize::MAX), Method::Model);
 }
 
 #[test]

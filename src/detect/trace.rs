@@ -4,7 +4,7 @@ use crate::audio::{Frame, SampleTime};
 use crate::detect::beep::Candidate;
 use crate::detect::belief::{Belief, CLASSES};
 use crate::detect::evidence::Senses;
-use crate::detect::model::{Model, Turn};
+use crate::detect::model::{Batch, Model};
 use crate::detect::spectrum::Plans;
 use crate::detect::{Label, Method};
 
@@ -57,6 +57,7 @@ impl Trace {
     #[must_use]
     pub fn of(model: &mut Model, plans: &Plans, frames: &[Frame<'_>]) -> Self {
         let mut senses = Senses::new(plans);
+        let mut batch = Batch::default();
         let mut state = Vec::new();
         let mut believed = None;
         let mut trace = Self::default();
@@ -68,9 +69,10 @@ impl Trace {
                 let Some(evidence) = evidence else { continue };
                 trace.moments.push(moment(&senses, evidence.sounding));
                 trace.candidates.extend(evidence.beeps);
-                let Some(features) = evidence.features else { continue };
-                let mut turn = [Turn { features: &features, state: &mut state }];
-                believed = model.step(&mut turn).pop().flatten().or(believed);
+                if !evidence.step {
+                    continue;
+                }
+                believed = batch.alone(model, senses.features(), &mut state).or(believed);
                 let cadence = Some(senses.activity().cadence()).filter(|cadence| cadence.speech_on.is_some());
                 let belief = believed.map_or_else(|| Belief::rules(cadence), Belief::model);
                 let of = CLASSES.map(|label| (label, belief.of(label)));

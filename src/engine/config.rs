@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::system;
 use crate::media::{self, KeyPolicy, PeerPolicy};
 
 /// `[rtp]`: where sound arrives.
@@ -160,13 +161,24 @@ impl RtpConfig {
 }
 
 /// `[engine]`: the threads that listen, and how many calls they take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// Threads that receive and listen; 0: one for each processor.
     pub workers: usize,
+    /// Processors that the threads are pinned to, one after the other and from the front again, as `0-3,6`; empty: the system
+    /// chooses, and chooses anew as it likes.
+    pub pin: String,
     /// Calls at once; further ones are answered 503.
     pub max_calls: usize,
+    /// Share of the processors, 0.0 to 1.0, at which new calls are answered 503: what the threads are measured to be busy, with
+    /// what the calls of the last second will add; or what the whole process uses, if that is more.
+    pub max_load: f64,
+    /// How late the threads may come to their sockets before new calls are answered 503, in milliseconds: mean of a second.
+    pub max_lag_ms: u64,
+    /// How late a thread may come to its sockets, several times in a row, before it leaves the model out for a while, in
+    /// milliseconds: the rules alone decide then, and results say so.
+    pub model_lag_ms: u64,
     /// How often each thread looks at its sockets, in milliseconds.
     pub tick_ms: u64,
     /// Longest recording that Save-Waveform makes, in milliseconds; what is listened to after that is not kept. Each
@@ -176,7 +188,18 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { workers: 0, max_calls: 500, tick_ms: 10, max_recording_ms: 60_000 }
+        Self {
+            workers: 0,
+            pin: String::new(),
+            max_calls: 500,
+            // What is left is for bursts: sound that came late, many calls that end at once.
+            max_load: 0.85,
+            // Well under the 60 ms that a beep's end may take to be told.
+            max_lag_ms: 40,
+            model_lag_ms: 100,
+            tick_ms: 10,
+            max_recording_ms: 60_000,
+        }
     }
 }
 
@@ -194,6 +217,15 @@ impl EngineConfig {
         range("max_calls", self.max_calls, 1, 100_000)?;
         let ms = |ms| usize::try_from(ms).unwrap_or(usize::MAX);
         range("tick_ms", ms(self.tick_ms), 1, 100)?;
+        range("max_lag_ms", ms(self.max_lag_ms), 5, 10_000)?;
+        range("model_lag_ms", ms(self.model_lag_ms), 10, 10_000)?;
+        if !(0.1..=1.0).contains(&self.max_load) {
+            return Err(("max_load", format!("{} is not from 0.1 to 1", self.max_load)));
+        }
+        let cpus = system::parse_cpus(&self.pin).map_err(|reason| ("pin", reason))?;
+        if let Some(cpu) = cpus.iter().find(|cpu| !system::has_cpu(**cpu)) {
+            return Err(("pin", format!("there is no processor {cpu} that this process may use")));
+        }
         range("max_recording_ms", ms(self.max_recording_ms), 0, 3_600_000)
     }
 }
@@ -215,6 +247,12 @@ mod tests {
             EngineConfig { max_calls: 0, ..EngineConfig::default() },
             EngineConfig { tick_ms: 0, ..EngineConfig::default() },
             EngineConfig { max_recording_ms: 3_600_001, ..EngineConfig::default() },
+            EngineConfig { max_load: 0.0, ..EngineConfig::default() },
+            EngineConfig { max_load: f64::NAN, ..EngineConfig::default() },
+            EngineConfig { max_lag_ms: 0, ..EngineConfig::default() },
+            EngineConfig { model_lag_ms: 0, ..EngineConfig::default() },
+            EngineConfig { pin: "first".to_owned(), ..EngineConfig::default() },
+            EngineConfig { pin: "1023".to_owned(), ..EngineConfig::default() },
         ] {
             assert!(wrong.validate().is_err());
         }

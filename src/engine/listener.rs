@@ -16,6 +16,8 @@ pub(super) struct Listener {
     /// Recorded sound that is listened to instead of the stream.
     playback: Option<Playback>,
     recording: Option<Recording>,
+    /// A conclusion whose recording was told before it.
+    concluded: Option<Event>,
 }
 
 /// What a listener tells.
@@ -50,7 +52,7 @@ const LEISURE: usize = SAMPLE_RATE as usize / 100;
 
 impl Listener {
     pub(super) fn new(id: ListenerId, detector: Box<Detector>) -> Self {
-        Self { id, generation: 0, detector, playback: None, recording: None }
+        Self { id, generation: 0, detector, playback: None, recording: None, concluded: None }
     }
 
     pub(super) const fn generation(&self) -> u64 {
@@ -127,20 +129,21 @@ impl Listener {
         std::iter::once(&mut *self.detector).chain(playback)
     }
 
-    /// What there is to tell, in order.
-    pub(super) fn poll(&mut self) -> Vec<Told> {
-        let mut told = Vec::new();
-        while let Some(event) = self.detector.poll_event().or_else(|| self.playback.as_mut()?.detector.poll_event()) {
-            if let Event::Concluded(outcome) = &event {
-                self.playback = None;
-                if let Some(recording) = self.recording.take() {
-                    let heard = outcome.timeline.decided_at.0.saturating_sub(outcome.timeline.started.0);
-                    told.push(Told::Recorded(recording.finish(heard)));
-                }
-            }
-            told.push(Told::Detected(event));
+    /// What there is to tell next, in order.
+    pub(super) fn poll(&mut self) -> Option<Told> {
+        if let Some(event) = self.concluded.take() {
+            return Some(Told::Detected(event));
         }
-        told
+        let event = self.detector.poll_event().or_else(|| self.playback.as_mut()?.detector.poll_event())?;
+        if let Event::Concluded(outcome) = &event {
+            self.playback = None;
+            if let Some(recording) = self.recording.take() {
+                let heard = outcome.timeline.decided_at.0.saturating_sub(outcome.timeline.started.0);
+                self.concluded = Some(event);
+                return Some(Told::Recorded(recording.finish(heard)));
+            }
+        }
+        Some(Told::Detected(event))
     }
 
     /// The detector that listens.
@@ -203,7 +206,7 @@ mod tests {
             listener.hear(Heard::Frame(Frame::Sound(sound)));
             listener.play();
             advance(&mut Model::rules(), &mut listener.detectors().collect::<Vec<_>>());
-            for told in listener.poll() {
+            while let Some(told) = listener.poll() {
                 match told {
                     Told::Recorded(samples) => {
                         assert!(concluded.is_none(), "a recording comes before the conclusion");

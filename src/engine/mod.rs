@@ -5,16 +5,20 @@ mod config;
 mod decisions;
 mod feed;
 mod listener;
+mod load;
 mod ports;
+mod receive;
 mod stream;
+mod system;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SendError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,6 +29,8 @@ pub use crate::engine::decisions::{
 };
 pub use crate::engine::feed::{Feed, NotPushed};
 use crate::engine::listener::Playback;
+use crate::engine::load::{Admission, Gauges, Measured};
+pub use crate::engine::load::{Full, Load, WorkerLoad};
 use crate::engine::ports::Ports;
 use crate::engine::stream::{Rtp, Source};
 use crate::engine::worker::{Command, Worker};
@@ -53,14 +59,25 @@ pub struct Engine {
     next_stream: AtomicU64,
     backend: detect::Backend,
     decisions: Decisions,
+    headroom: Mutex<Headroom>,
+    plans: detect::Plans,
+}
+
+/// What decides whether there is room for one call more; looked at by those who take calls, never by the workers.
+#[derive(Debug)]
+struct Headroom {
+    admission: Admission,
+    /// When the process's CPU time was last looked at, and what it was; the share of all processors since the time before.
+    looked: (Instant, Duration),
+    process_cpu: f64,
+    processors: usize,
 }
 
 /// One worker thread, from outside.
 #[derive(Debug, Clone)]
 struct Handle {
     commands: Sender<Command>,
-    /// Streams that it has, for sharing the load.
-    streams: Arc<AtomicUsize>,
+    gauges: Arc<Gauges>,
 }
 
 /// The right to one call; dropped, another call can be taken.
@@ -147,22 +164,37 @@ impl Engine {
     /// # Errors
     /// When a thread or its poll can't be made.
     pub fn start(config: &Config) -> io::Result<Self> {
-        let count = match config.engine.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            count => count,
-        };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = if config.engine.workers == 0 { processors } else { config.engine.workers };
+        let pins = system::parse_cpus(&config.engine.pin).map_err(io::Error::other)?;
         let mut workers = Vec::with_capacity(count);
         let mut backend = None;
         for index in 0..count {
             let (commands, inbox) = std::sync::mpsc::channel();
-            let streams = Arc::new(AtomicUsize::new(0));
+            let gauges = Arc::<Gauges>::default();
             let load = model_loader(Arc::clone(&config.detect), index == 0);
             let model = load();
             backend.get_or_insert_with(|| model.backend().clone());
-            let worker = Worker::new(inbox, model, Box::new(load), &config.engine)?;
-            std::thread::Builder::new().name(format!("media-{index}")).spawn(move || worker.run())?;
-            workers.push(Handle { commands, streams });
+            let worker = Worker::new(model, Box::new(load), Arc::clone(&gauges), &config.engine)?;
+            let pin = (!pins.is_empty()).then(|| pins[index % pins.len()]);
+            let engine = config.engine.clone();
+            std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
+                if let Some(cpu) = pin
+                    && let Err(error) = system::pin(cpu)
+                {
+                    tracing::error!(cpu, %error, "a media worker can't be pinned; it runs where the system likes");
+                }
+                worker::serve(&inbox, worker, &engine);
+            })?;
+            workers.push(Handle { commands, gauges });
         }
+        let engine = &config.engine;
+        let headroom = Headroom {
+            admission: Admission::new(engine.max_calls, engine.max_load, engine.max_lag_ms),
+            looked: (Instant::now(), system::process_cpu()),
+            process_cpu: 0.0,
+            processors,
+        };
         Ok(Self {
             ports: Arc::new(Ports::new(&config.rtp)),
             media: config.rtp.media(),
@@ -173,6 +205,8 @@ impl Engine {
             next_stream: AtomicU64::new(0),
             backend: backend.expect("at least one worker was started"),
             decisions: Decisions::default(),
+            headroom: Mutex::new(headroom),
+            plans: detect::Plans::default(),
         })
     }
 
@@ -189,15 +223,58 @@ impl Engine {
     }
 
     /// Takes the right to one more call, `None` when all are taken.
+    /// Takes the right to one more call; `None` where there is no room for it, as [`load`](Self::load) tells.
     #[must_use]
     pub fn admit(&self) -> Option<Permit> {
+        if self.full().is_some() {
+            return None;
+        }
         Arc::clone(&self.calls).try_acquire_owned().ok().map(|permit| Permit { _permit: permit })
     }
 
-    /// Whether all calls are taken.
+    /// Why a new call would be refused, if it would.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.calls.available_permits() == 0
+    pub fn full(&self) -> Option<Full> {
+        let mut headroom = self.headroom.lock().unwrap_or_else(PoisonError::into_inner);
+        let measured = self.measured(&mut headroom);
+        headroom.admission.decide(&measured)
+    }
+
+    /// How busy the engine is.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let mut headroom = self.headroom.lock().unwrap_or_else(PoisonError::into_inner);
+        let measured = self.measured(&mut headroom);
+        headroom.admission.load(&measured, self.workers.iter().map(|worker| worker.gauges.read()).collect())
+    }
+
+    fn measured(&self, headroom: &mut Headroom) -> Measured {
+        let (looked, before) = headroom.looked;
+        let since = looked.elapsed();
+        if since >= LOOK {
+            let cpu = system::process_cpu();
+            let used = cpu.saturating_sub(before).as_secs_f64() / since.as_secs_f64();
+            headroom.process_cpu = used / headroom.processors as f64;
+            headroom.looked = (looked + since, cpu);
+        }
+        let workers = self.workers.len();
+        let mut measured = Measured {
+            calls: self.calls(),
+            workers,
+            busy: 0.0,
+            cpu: 0.0,
+            streams: 0.0,
+            process_cpu: headroom.process_cpu,
+            lag_ms: 0.0,
+        };
+        for gauges in self.workers.iter().map(|worker| &worker.gauges) {
+            let load = gauges.read();
+            measured.busy += load.busy / workers as f64;
+            measured.cpu += load.cpu;
+            measured.streams += gauges.measured_streams();
+            measured.lag_ms = measured.lag_ms.max(load.lag_ms);
+        }
+        measured
     }
 
     /// Calls that are taken now.
@@ -245,13 +322,13 @@ impl Engine {
         let id = self.next_stream.fetch_add(1, Ordering::Relaxed);
         let mut stream = Box::new(stream);
         let mut workers: Vec<&Handle> = self.workers.iter().collect();
-        workers.sort_by_key(|worker| worker.streams.load(Ordering::Relaxed));
+        workers.sort_by_key(|worker| worker.gauges.streams.load(Ordering::Relaxed));
         for worker in workers {
             match worker.commands.send(Command::Open(id, stream)) {
                 Ok(()) => {
-                    worker.streams.fetch_add(1, Ordering::Relaxed);
-                    let (worker, detect) = (worker.clone(), Arc::clone(&self.detect));
-                    return Ok(Stream { id, port, worker, detect, listeners: 0 });
+                    worker.gauges.streams.fetch_add(1, Ordering::Relaxed);
+                    let (worker, detect, plans) = (worker.clone(), Arc::clone(&self.detect), self.plans.clone());
+                    return Ok(Stream { id, port, worker, detect, plans, listeners: 0 });
                 }
                 // That worker is gone; the next one may not be.
                 Err(SendError(Command::Open(_, unsent))) => stream = unsent,
@@ -261,6 +338,9 @@ impl Engine {
         Err(OpenError::Stopped)
     }
 }
+
+/// How often the process's CPU time is looked at, at most.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Loads the model for one thread; `told` once in the process, so that the log isn't repeated by each.
 fn model_loader(config: Arc<detect::Config>, told: bool) -> impl Fn() -> detect::Model + Send + 'static {
@@ -288,6 +368,7 @@ pub struct Stream {
     port: Option<u16>,
     worker: Handle,
     detect: Arc<detect::Config>,
+    plans: detect::Plans,
     listeners: u32,
 }
 
@@ -302,7 +383,7 @@ impl Stream {
     pub fn add_listener(&mut self) -> ListenerId {
         let listener = ListenerId(self.listeners);
         self.listeners += 1;
-        self.send(Command::Attach(self.id, listener, Box::new(detect::Detector::new(Arc::clone(&self.detect)))));
+        self.send(Command::Attach(self.id, listener, self.detector()));
         listener
     }
 
@@ -315,8 +396,7 @@ impl Stream {
     /// [`SAMPLE_RATE`](crate::audio::SAMPLE_RATE). They are listened to faster than they last; after them nothing arrives
     /// any more. The stream goes on beside it, and its keys are told.
     pub fn listen_to(&self, listener: ListenerId, generation: u64, listen: detect::Listen, samples: Arc<[i16]>) {
-        let detector = Box::new(detect::Detector::new(Arc::clone(&self.detect)));
-        let playback = Playback::new(detector, samples);
+        let playback = Playback::new(self.detector(), samples);
         self.send(Command::ListenTo(self.id, listener, generation, Box::new(listen), Box::new(playback)));
     }
 
@@ -335,6 +415,10 @@ impl Stream {
         self.send(Command::Configure(self.id, Box::new(formats)));
     }
 
+    fn detector(&self) -> Box<detect::Detector> {
+        Box::new(detect::Detector::with_plans(Arc::clone(&self.detect), &self.plans))
+    }
+
     fn send(&self, command: Command) {
         // A worker that is gone has told each stream's failure before; there is nobody to tell it again.
         if self.worker.commands.send(command).is_err() {
@@ -346,6 +430,6 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.send(Command::Close(self.id));
-        self.worker.streams.fetch_sub(1, Ordering::Relaxed);
+        self.worker.gauges.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

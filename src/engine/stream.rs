@@ -1,25 +1,29 @@
 //! A stream in its worker: where its sound comes from, and the detectors that hear it.
 
-use std::io;
 use std::time::Instant;
 
 use mio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::detect::Batch;
 use crate::engine::StreamEvent;
 use crate::engine::feed::Inflow;
 use crate::engine::listener::{Listener, Told};
 use crate::engine::ports::Lease;
+use crate::engine::receive::Buffers;
 use crate::media;
 
-/// A stream of sound.
+/// A stream of sound. Dropped without having been [closed](Stream::close), it has failed, and its call is told.
 #[derive(Debug)]
 pub(super) struct Stream {
+    /// Its number in the engine.
+    pub(super) id: u64,
     pub(super) name: String,
     /// The call's own number for it.
     number: usize,
     pub(super) source: Source,
-    events: UnboundedSender<(usize, StreamEvent)>,
+    /// `None`: it was closed, and nobody waits for more.
+    events: Option<UnboundedSender<(usize, StreamEvent)>>,
     pub(super) listeners: Vec<Listener>,
 }
 
@@ -44,23 +48,28 @@ pub(super) struct Rtp {
 const MAX_DATAGRAMS: usize = 64;
 
 impl Stream {
-    pub(super) const fn new(
+    pub(super) fn new(
         name: String,
         number: usize,
         source: Source,
         events: UnboundedSender<(usize, StreamEvent)>,
     ) -> Self {
-        Self { name, number, source, events, listeners: Vec::new() }
+        Self { id: 0, name, number, source, events: Some(events), listeners: Vec::with_capacity(1) }
+    }
+
+    /// Its call wants no more of it.
+    pub(super) fn close(mut self) {
+        self.events = None;
     }
 
     /// Takes what has come, and gives it to the detectors.
-    pub(super) fn receive(&mut self, now: Instant, buffer: &mut [u8]) {
+    pub(super) fn receive(&mut self, now: Instant, buffers: &mut Buffers) {
         let listeners = &mut self.listeners;
         let mut heard = |heard: media::Heard<'_>| listeners.iter_mut().for_each(|listener| listener.hear(heard));
         match &mut self.source {
             Source::Rtp(rtp) => {
                 if rtp.readable {
-                    rtp.drain(now, buffer, &self.name);
+                    rtp.drain(now, buffers, &self.name);
                 }
                 rtp.receiver.poll(now, &mut heard);
             }
@@ -69,31 +78,54 @@ impl Stream {
         self.listeners.iter_mut().for_each(Listener::play);
     }
 
-    pub(super) fn tell_events(&mut self) {
+    /// Works off what the detectors have, and tells what they heard. Where one comes to a step of the model, the step is put
+    /// into the batch; tells whether that is so.
+    pub(super) fn advance(&mut self, batch: &mut Batch) -> bool {
+        let mut waits = false;
         for listener in &mut self.listeners {
-            for told in listener.poll() {
-                let (listener, generation) = (listener.id, listener.generation());
-                let event = match told {
-                    Told::Recorded(samples) => StreamEvent::Recorded { listener, generation, samples },
-                    Told::Detected(event) => {
-                        StreamEvent::Detected { listener, generation, event, received: self.source.stats() }
-                    }
-                };
-                tell(&self.events, self.number, event);
+            for detector in listener.detectors() {
+                waits |= detector.advance(batch);
             }
+        }
+        self.tell_events();
+        waits
+    }
+
+    /// Takes the model's word; [`Self::advance`] goes on from there.
+    pub(super) fn hear_model(&mut self, batch: &Batch) {
+        for detector in self.listeners.iter_mut().flat_map(Listener::detectors) {
+            detector.hear_model(batch);
         }
     }
 
-    /// Tells the call what happened.
-    pub(super) fn tell(&self, event: StreamEvent) {
-        tell(&self.events, self.number, event);
+    fn tell_events(&mut self) {
+        let Some(events) = &self.events else { return };
+        for listener in &mut self.listeners {
+            let (id, generation) = (listener.id, listener.generation());
+            while let Some(told) = listener.poll() {
+                let event = match told {
+                    Told::Recorded(samples) => StreamEvent::Recorded { listener: id, generation, samples },
+                    Told::Detected(event) => {
+                        let received = self.source.stats();
+                        StreamEvent::Detected { listener: id, generation, event, received }
+                    }
+                };
+                // A call that is gone doesn't want to know, and its stream is about to be closed.
+                if events.send((self.number, event)).is_err() {
+                    tracing::trace!("a stream's call is gone");
+                }
+            }
+        }
     }
 }
 
-/// A call that is gone doesn't want to know, and its stream is about to be closed.
-fn tell(events: &UnboundedSender<(usize, StreamEvent)>, number: usize, event: StreamEvent) {
-    if events.send((number, event)).is_err() {
-        tracing::trace!("a stream's call is gone");
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(events) = self.events.take()
+            && events.send((self.number, StreamEvent::Failed)).is_err()
+        {
+            tracing::trace!(stream = self.name, "a stream that failed was of no call any more");
+        }
     }
 }
 
@@ -113,7 +145,7 @@ impl Source {
         }
     }
 
-    fn stats(&self) -> media::Stats {
+    pub(super) fn stats(&self) -> media::Stats {
         match self {
             Self::Rtp(rtp) => rtp.receiver.stats(),
             Self::Feed(inflow) => inflow.inlet.stats(),
@@ -126,23 +158,15 @@ impl Rtp {
         Self { socket, _lease: lease, receiver, readable: true }
     }
 
-    fn drain(&mut self, now: Instant, buffer: &mut [u8], stream: &str) {
-        for _ in 0..MAX_DATAGRAMS {
-            match self.socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    if let Some(datagram) = buffer.get(..length) {
-                        self.receiver.handle_datagram(now, from, datagram);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return;
-                }
-                Err(error) => {
-                    // An ICMP answer to nothing that was sent, or a signal: there may be more behind it.
-                    tracing::debug!(stream, %error, "receiving RTP");
-                }
-            }
+    fn drain(&mut self, now: Instant, buffers: &mut Buffers, stream: &str) {
+        let receiver = &mut self.receiver;
+        let taken = buffers.take(&self.socket, MAX_DATAGRAMS, |from, datagram| {
+            receiver.handle_datagram(now, from, datagram);
+        });
+        match taken {
+            Ok(taken) => self.readable = !taken.emptied,
+            // An ICMP answer to nothing that was sent: there may be more behind it.
+            Err(error) => tracing::debug!(stream, %error, "receiving RTP"),
         }
     }
 }

@@ -1,18 +1,23 @@
-//! One worker thread: on each tick it drains its sockets, steps its streams, and advances all detectors together.
+//! One worker thread: on each tick it drains its sockets, steps its streams, and asks the model for all that are due at once.
 
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
 
 use crate::audio::SAMPLE_RATE;
-use crate::detect::{self, Detector, Listen, Model};
+use crate::detect::{Batch, Detector, Listen, Model};
 use crate::engine::listener::{Listener, Playback};
+use crate::engine::load::{Gauges, Meter, Pace, Tick, Turned};
+use crate::engine::receive::Buffers;
 use crate::engine::stream::{Source, Stream};
-use crate::engine::{EngineConfig, ListenerId, StreamEvent};
+use crate::engine::{EngineConfig, ListenerId, system};
 use crate::media;
 
 /// What a worker is asked; the number is the stream's.
@@ -26,55 +31,111 @@ pub(super) enum Command {
     StartInputTimers(u64, ListenerId, u64),
     Unlisten(u64, ListenerId, u64),
     Close(u64),
+    /// Panics, as a bug outside of any stream's step would.
+    #[cfg(test)]
+    Die,
 }
 
+/// Makes a worker's model.
+pub(super) type LoadModel = Box<dyn Fn() -> Model + Send>;
+
+/// A worker: its thread's own.
 pub(super) struct Worker {
-    inbox: Receiver<Command>,
     poll: Poll,
-    streams: HashMap<u64, Stream>,
+    streams: Slab<Stream>,
+    /// Where each stream is, by its number.
+    places: HashMap<u64, usize>,
     model: Model,
-    load_model: Box<dyn Fn() -> Model + Send>,
+    load_model: LoadModel,
     tick: Duration,
     /// Samples that a recording holds.
     max_recording: usize,
+    gauges: Arc<Gauges>,
+    meter: Meter,
+    pace: Pace,
+    batch: Batch,
+    /// Streams of which a detector waits for the model, and those whose step panicked.
+    due: Vec<usize>,
+    failed: Vec<usize>,
 }
 
 /// Sockets that one look tells of.
 const EVENTS: usize = 1_024;
 
-/// No RTP packet on a common link is longer; a longer one is cut and refused by the receiver.
-const MAX_DATAGRAM_BYTES: usize = 2_048;
+/// Where a worker's looks at its sockets are put.
+pub(super) fn events() -> Events {
+    Events::with_capacity(EVENTS)
+}
+
+/// Works until the engine and all its streams are gone. A worker that dies of a panic costs its streams, whose calls are told,
+/// and another takes its place.
+pub(super) fn serve(inbox: &Receiver<Command>, mut worker: Worker, config: &EngineConfig) {
+    let mut buffers = Buffers::new();
+    loop {
+        if catch_unwind(AssertUnwindSafe(|| worker.run(inbox, &mut buffers))).is_ok() {
+            return;
+        }
+        let Worker { streams, load_model, gauges, .. } = worker;
+        gauges.replaced.fetch_add(1, Ordering::Relaxed);
+        let lost = streams.len();
+        tracing::error!(
+            streams = lost,
+            "a media worker died of a panic: its streams are closed, another takes its place"
+        );
+        if catch_unwind(AssertUnwindSafe(|| drop(streams))).is_err() {
+            tracing::error!("closing the streams of a dead media worker panicked");
+        }
+        worker = match Worker::new(load_model(), load_model, gauges, config) {
+            Ok(worker) => worker,
+            // Streams that wait in the inbox fail when it is dropped, and new ones go to the other workers.
+            Err(error) => {
+                tracing::error!(%error, "no media worker can be made in the place of one that died");
+                return;
+            }
+        };
+    }
+}
 
 impl Worker {
     pub(super) fn new(
-        inbox: Receiver<Command>,
         model: Model,
-        load_model: Box<dyn Fn() -> Model + Send>,
+        load_model: LoadModel,
+        gauges: Arc<Gauges>,
         config: &EngineConfig,
     ) -> io::Result<Self> {
         let max_recording = config.max_recording_ms * u64::from(SAMPLE_RATE) / 1_000;
         Ok(Self {
-            inbox,
             poll: Poll::new()?,
-            streams: HashMap::new(),
+            streams: Slab::new(),
+            places: HashMap::new(),
             model,
             load_model,
             tick: Duration::from_millis(config.tick_ms),
             max_recording: usize::try_from(max_recording).unwrap_or(usize::MAX),
+            gauges,
+            meter: Meter::default(),
+            pace: Pace::new(Duration::from_millis(config.model_lag_ms)),
+            batch: Batch::default(),
+            due: Vec::new(),
+            failed: Vec::new(),
         })
     }
 
     /// Works until the engine and all its streams are gone.
-    pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(EVENTS);
-        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+    fn run(&mut self, inbox: &Receiver<Command>, buffers: &mut Buffers) {
+        let mut events = events();
         let mut next_tick = Instant::now();
+        let mut last_tick = next_tick;
         loop {
             // The sockets wait for the tick; commands don't.
             let command = if self.streams.is_empty() {
-                self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                self.meter.idle(&self.gauges);
+                let command = inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
+                last_tick = Instant::now();
+                next_tick = last_tick;
+                command
             } else {
-                self.inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now()))
+                inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now()))
             };
             match command {
                 Ok(command) => self.obey(command),
@@ -85,19 +146,44 @@ impl Worker {
             if now < next_tick {
                 continue;
             }
+            let cpu = system::thread_cpu();
+            let lag = now.saturating_duration_since(next_tick);
             // All that was asked before the sound is taken: a listening must not miss its first packet.
-            while let Ok(command) = self.inbox.try_recv() {
+            while let Ok(command) = inbox.try_recv() {
                 self.obey(command);
             }
             // Late ticks are not made up for: one step takes all the sound that has come.
             next_tick = now + self.tick;
+            self.keep_pace(now, lag);
             self.find_readable(&mut events);
-            self.step(now, &mut buffer);
+            let model = self.step(now, buffers);
+            let tick = Tick {
+                since: now.saturating_duration_since(last_tick),
+                lag,
+                wall: now.elapsed(),
+                cpu: system::thread_cpu().saturating_sub(cpu),
+                model,
+                streams: self.streams.len(),
+            };
+            self.meter.tick(&tick, &self.gauges);
+            last_tick = now;
+        }
+    }
+
+    /// Leaves the model out where this thread has fallen behind.
+    fn keep_pace(&mut self, now: Instant, lag: Duration) {
+        if let Some(turned) = self.pace.tick(now, lag) {
+            self.gauges.turned(turned);
+            let (streams, lag_ms) = (self.streams.len(), lag.as_millis());
+            match turned {
+                Turned::Off => tracing::warn!(streams, lag_ms, "a media worker is behind: the rules alone decide"),
+                Turned::On => tracing::info!(streams, "a media worker asks the model again"),
+            }
         }
     }
 
     /// Marks the streams whose sockets have something. Each is told once, until it was read empty.
-    fn find_readable(&mut self, events: &mut Events) {
+    pub(super) fn find_readable(&mut self, events: &mut Events) {
         loop {
             if let Err(error) = self.poll.poll(events, Some(Duration::ZERO)) {
                 if error.kind() != io::ErrorKind::Interrupted {
@@ -106,7 +192,7 @@ impl Worker {
                 return;
             }
             for event in &*events {
-                if let Some(Stream { source: Source::Rtp(rtp), .. }) = self.streams.get_mut(&(event.token().0 as u64)) {
+                if let Some(Stream { source: Source::Rtp(rtp), .. }) = self.streams.get_mut(event.token().0) {
                     rtp.readable = true;
                 }
             }
@@ -116,10 +202,14 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    pub(super) fn obey(&mut self, command: Command) {
         match command {
-            Command::Open(id, new) => self.open(id, *new),
-            Command::Close(id) => drop(self.streams.remove(&id)),
+            Command::Open(id, stream) => self.open(id, *stream),
+            Command::Close(id) => {
+                if let Some(place) = self.places.remove(&id) {
+                    self.streams.remove(place).close();
+                }
+            }
             Command::Configure(id, formats) => self.guard(id, |stream| {
                 if let Source::Rtp(rtp) = &mut stream.source {
                     rtp.receiver.configure(*formats);
@@ -127,13 +217,11 @@ impl Worker {
                 let find = stream.source.has_keys_in_sound();
                 stream.listeners.iter_mut().for_each(|listener| listener.find_keys_in_sound(find));
             }),
-            Command::Attach(id, listener, detector) => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    let mut listener = Listener::new(listener, detector);
-                    listener.find_keys_in_sound(stream.source.has_keys_in_sound());
-                    stream.listeners.push(listener);
-                }
-            }
+            Command::Attach(id, listener, detector) => self.guard(id, |stream| {
+                let mut listener = Listener::new(listener, detector);
+                listener.find_keys_in_sound(stream.source.has_keys_in_sound());
+                stream.listeners.push(listener);
+            }),
             Command::Listen(id, listener, generation, listen) => {
                 let most = self.max_recording;
                 self.guard(id, |stream| stream.source.start_clock(Instant::now()));
@@ -149,20 +237,22 @@ impl Worker {
             Command::Unlisten(id, listener, generation) => {
                 self.with_listener(id, listener, |listener| listener.unlisten(generation));
             }
+            #[cfg(test)]
+            Command::Die => panic!("a bug"),
         }
     }
 
     fn open(&mut self, id: u64, mut stream: Stream) {
-        if let Source::Rtp(rtp) = &mut stream.source {
-            // A stream's number fits: it would take centuries to count so far.
-            let token = Token(usize::try_from(id).unwrap_or(usize::MAX));
-            if let Err(error) = self.poll.registry().register(&mut rtp.socket, token, Interest::READABLE) {
-                tracing::error!(stream = stream.name, %error, "an RTP socket can't be polled");
-                stream.tell(StreamEvent::Failed);
-                return;
-            }
+        let place = self.streams.vacant_entry();
+        if let Source::Rtp(rtp) = &mut stream.source
+            && let Err(error) = self.poll.registry().register(&mut rtp.socket, Token(place.key()), Interest::READABLE)
+        {
+            tracing::error!(stream = stream.name, %error, "an RTP socket can't be polled");
+            return;
         }
-        self.streams.insert(id, stream);
+        stream.id = id;
+        self.places.insert(id, place.key());
+        place.insert(stream);
     }
 
     fn with_listener(&mut self, id: u64, listener: ListenerId, act: impl FnOnce(&mut Listener)) {
@@ -175,88 +265,101 @@ impl Worker {
 
     /// Does something with one stream; should it panic, that stream is lost and no other.
     fn guard(&mut self, id: u64, act: impl FnOnce(&mut Stream)) {
-        if let Some(stream) = self.streams.get_mut(&id)
+        if let Some(&place) = self.places.get(&id)
+            && let Some(stream) = self.streams.get_mut(place)
             && catch_unwind(AssertUnwindSafe(|| act(stream))).is_err()
         {
-            self.fail(id);
+            self.fail(place);
         }
     }
 
-    fn fail(&mut self, id: u64) {
-        if let Some(stream) = self.streams.remove(&id) {
+    /// What the streams have received, by their numbers.
+    #[cfg(test)]
+    pub(super) fn stats(&self) -> impl Iterator<Item = (u64, media::Stats)> {
+        self.streams.iter().map(|(_, stream)| (stream.id, stream.source.stats()))
+    }
+
+    fn fail(&mut self, place: usize) {
+        if let Some(stream) = self.streams.try_remove(place) {
+            self.places.remove(&stream.id);
             tracing::error!(stream = stream.name, "a stream's step panicked; the stream is closed");
-            stream.tell(StreamEvent::Failed);
         }
     }
 
-    /// One tick: sockets to receivers to detectors, all detectors in one batch, and out what they tell.
-    fn step(&mut self, now: Instant, buffer: &mut [u8]) {
-        let mut failed = Vec::new();
-        for (&id, stream) in &mut self.streams {
-            if catch_unwind(AssertUnwindSafe(|| stream.receive(now, buffer))).is_err() {
-                failed.push(id);
+    /// One tick: sockets to receivers to detectors, and out what they tell; detectors that come to a step of the model wait
+    /// for it together. Tells how long the model took.
+    pub(super) fn step(&mut self, now: Instant, buffers: &mut Buffers) -> Duration {
+        self.batch.begin(&self.model);
+        for (place, stream) in &mut self.streams {
+            let batch = &mut self.batch;
+            match catch_unwind(AssertUnwindSafe(|| {
+                stream.receive(now, buffers);
+                stream.advance(batch)
+            })) {
+                Ok(true) => self.due.push(place),
+                Ok(false) => {}
+                Err(_) => self.failed.push(place),
             }
         }
-        failed.drain(..).for_each(|id| self.fail(id));
-        self.advance();
-        for (&id, stream) in &mut self.streams {
-            if catch_unwind(AssertUnwindSafe(|| stream.tell_events())).is_err() {
-                failed.push(id);
+        let mut model = Duration::ZERO;
+        while !self.batch.is_empty() {
+            if self.pace.asks() {
+                let asked = Instant::now();
+                self.ask_model();
+                model += asked.elapsed();
             }
+            self.hear_model();
         }
-        failed.into_iter().for_each(|id| self.fail(id));
+        while let Some(place) = self.failed.pop() {
+            self.fail(place);
+        }
+        model
     }
 
-    fn advance(&mut self) {
-        let mut detectors: Vec<&mut Detector> =
-            self.streams.values_mut().flat_map(|stream| &mut stream.listeners).flat_map(Listener::detectors).collect();
-        if detectors.is_empty() {
-            return;
+    /// A model that panics says nothing, and is made anew.
+    fn ask_model(&mut self) {
+        let (model, batch) = (&mut self.model, &mut self.batch);
+        if catch_unwind(AssertUnwindSafe(|| model.step(batch))).is_err() {
+            tracing::error!("a step of the model panicked");
+            self.model = (self.load_model)();
         }
-        let model = &mut self.model;
-        if catch_unwind(AssertUnwindSafe(|| detect::advance(model, &mut detectors))).is_ok() {
-            return;
-        }
-        // Which one it was is told by taking them one by one, with a model that the panic has not touched.
-        self.model = (self.load_model)();
-        let mut failed = Vec::new();
-        for (&id, stream) in &mut self.streams {
-            for listener in &mut stream.listeners {
-                let model = &mut self.model;
-                let mut detectors: Vec<&mut Detector> = listener.detectors().collect();
-                if catch_unwind(AssertUnwindSafe(|| detect::advance(model, &mut detectors))).is_err() {
-                    self.model = (self.load_model)();
-                    failed.push(id);
-                    break;
-                }
+    }
+
+    /// Lets those that waited go on, up to the next step of the model if so much sound has come.
+    fn hear_model(&mut self) {
+        let (streams, failed, batch) = (&mut self.streams, &mut self.failed, &mut self.batch);
+        for &place in &self.due {
+            if let Some(stream) = streams.get_mut(place)
+                && catch_unwind(AssertUnwindSafe(|| stream.hear_model(batch))).is_err()
+            {
+                failed.push(place);
             }
         }
-        failed.into_iter().for_each(|id| self.fail(id));
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        for (_, stream) in self.streams.drain() {
-            stream.tell(StreamEvent::Failed);
-        }
+        batch.begin(&self.model);
+        self.due.retain(|&place| {
+            let Some(stream) = streams.get_mut(place).filter(|_| !failed.contains(&place)) else { return false };
+            catch_unwind(AssertUnwindSafe(|| stream.advance(batch))).unwrap_or_else(|_| {
+                failed.push(place);
+                false
+            })
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::mpsc::channel;
 
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
-    use crate::engine::RtpConfig;
     use crate::engine::ports::Ports;
     use crate::engine::stream::Rtp;
+    use crate::engine::{RtpConfig, StreamEvent};
 
     fn worker() -> Worker {
-        Worker::new(channel().1, Model::rules(), Box::new(Model::rules), &EngineConfig::default()).unwrap()
+        let gauges = Arc::default();
+        Worker::new(Model::rules(), Box::new(Model::rules), gauges, &EngineConfig::default()).unwrap()
     }
 
     fn open(worker: &mut Worker, ports: &Arc<Ports>, id: u64) -> UnboundedReceiver<(usize, StreamEvent)> {
@@ -277,10 +380,14 @@ mod tests {
         let mut worker = worker();
         let (mut one, mut other) = (open(&mut worker, &ports, 1), open(&mut worker, &ports, 2));
         worker.guard(1, |_| panic!("a bug"));
-        worker.step(Instant::now(), &mut [0; 64]);
+        worker.step(Instant::now(), &mut Buffers::new());
         assert!(matches!(one.try_recv(), Ok((7, StreamEvent::Failed))));
         assert!(other.try_recv().is_err());
-        assert_eq!(worker.streams.len(), 1);
+        assert_eq!((worker.streams.len(), worker.places.len()), (1, 1));
+        // One that is closed has nobody to tell it.
+        let mut third = open(&mut worker, &ports, 3);
+        worker.obey(Command::Close(3));
+        assert!(third.try_recv().is_err());
         // A worker that ends tells those that are left.
         drop(worker);
         assert!(matches!(other.try_recv(), Ok((7, StreamEvent::Failed))));

@@ -22,7 +22,7 @@ use crate::net::registry::{Channel, Registry};
 use crate::net::tls::Tls;
 use crate::net::waveforms::{CallWaveforms, Waveforms};
 use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
-use crate::session::sip::{Peer, Transport};
+use crate::session::sip::{Load, Peer, Transport};
 use crate::session::{self, Session};
 use crate::wire::mrcp::{ChannelIdentifier, Resource};
 use crate::wire::rtp::srtp::MasterKey;
@@ -208,8 +208,11 @@ impl<K: Copy + Eq + Hash> Calls<K> {
             return Ok(answer);
         }
         let permit = Arc::new(self.shared.engine.admit().ok_or_else(|| {
-            tracing::warn!(call_id, "all calls are taken: one is refused");
-            Refused { status: 503, reason: "all calls are taken".into(), retry_after_s: Some(self.retry_after_s) }
+            let load = self.shared.engine.load();
+            let why = load.full.map_or_else(|| "all calls are taken".to_owned(), |full| full.to_string());
+            let (calls, share, lag_ms) = (load.calls, load.share, load.lag_ms);
+            tracing::warn!(call_id, calls, share, lag_ms, "a call is refused: {why}");
+            self.unavailable(&why)
         })?);
         let (inputs, inbox) = mpsc::channel(INPUTS);
         let (events, heard) = mpsc::unbounded_channel();
@@ -296,9 +299,15 @@ impl<K: Copy + Eq + Hash> Calls<K> {
         Ok((change, ports, channels))
     }
 
-    /// Whether a further call would be refused.
-    pub(super) fn is_full(&self) -> bool {
-        self.shared.engine.is_full()
+    /// How busy the server is.
+    pub(super) fn load(&self) -> Load {
+        let load = self.shared.engine.load();
+        Load {
+            full: load.full.is_some(),
+            percent: (load.share * 100.0).round().clamp(0.0, 999.0) as u32,
+            calls: load.calls,
+            max_calls: load.max_calls,
+        }
     }
 
     /// Whether no call is left.

@@ -205,7 +205,7 @@ impl Shell {
             }
         }
         self.obey(now);
-        self.endpoint.set_full(self.calls.is_full());
+        self.endpoint.set_load(self.calls.load());
     }
 
     /// Does all that the endpoint asks for.

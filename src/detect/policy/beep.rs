@@ -213,7 +213,7 @@ mod tests {
         Evidence {
             end,
             missing: false,
-            features: None,
+            step: false,
             beeps,
             key: None,
             sit: None,

@@ -163,7 +163,7 @@ impl Policy {
         let speech = Some(cadence)
             .filter(|cadence| cadence.speech_on.is_some() && cadence.peak_db >= gate)
             .filter(|cadence| !only_toned(cadence, evidence.progress_span));
-        let belief = self.believe(speech, posteriors, evidence.features.is_some());
+        let belief = self.believe(speech, posteriors, evidence.step);
         if !self.listen.speech {
             let view = self.view(evidence.end, None, Belief::rules(None));
             let outcome = self.by_time(&view);
@@ -194,7 +194,7 @@ impl Policy {
         }
         let may_come = self.beep_may_come(evidence);
         if let (Some(observed), Some(speech)) = (&mut self.observed, speech) {
-            let (now, step) = (situation(speech, &belief), evidence.features.is_some());
+            let (now, step) = (situation(speech, &belief), evidence.step);
             observed.push(Observed { at: evidence.end, now, belief, step, waits: may_come });
         }
         let outcome = self
@@ -206,7 +206,7 @@ impl Policy {
             .or_else(|| self.by_time(&view));
         match &outcome {
             Some(outcome) => self.over = !self.may_be_corrected(outcome),
-            None if self.listen.provisional && evidence.features.is_some() => said.extend(self.early(&view)),
+            None if self.listen.provisional && evidence.step => said.extend(self.early(&view)),
             None => {}
         }
         said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));

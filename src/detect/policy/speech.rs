@@ -19,7 +19,8 @@ const NO_BEEP_SURE: f32 = 0.7;
 
 impl Policy {
     pub(super) fn believe(&mut self, speech: Option<&Cadence>, posteriors: Option<Posteriors>, step: bool) -> Belief {
-        if posteriors.is_some() {
+        // A model that has nothing to say of a step has fallen behind, or failed: what it said before is no longer true.
+        if step || posteriors.is_some() {
             self.belief = posteriors;
         }
         let belief = self.belief.map_or_else(|| Belief::rules(speech), Belief::model);

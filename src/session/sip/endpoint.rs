@@ -11,6 +11,7 @@ use crate::session::sip::call::Call;
 use crate::session::sip::client::ClientTransactions;
 use crate::session::sip::config::Config;
 use crate::session::sip::dialog::DialogId;
+use crate::session::sip::load::Load;
 use crate::session::sip::peer::{ConnectionId, Peer};
 use crate::session::sip::response::{ACCEPT, ALLOW, SUPPORTED, response_peer, sent_by_port, stamp};
 use crate::session::sip::shared::{Shared, Timer, TransactionId};
@@ -99,7 +100,7 @@ pub struct Endpoint {
     pub(super) dialogs: HashMap<DialogId, CallId>,
     call_count: u64,
     draining: bool,
-    full: bool,
+    load: Load,
     capabilities: Option<SessionDescription>,
 }
 
@@ -138,7 +139,7 @@ impl Endpoint {
             dialogs: HashMap::new(),
             call_count: 0,
             draining: false,
-            full: false,
+            load: Load::default(),
             capabilities: None,
         }
     }
@@ -160,10 +161,10 @@ impl Endpoint {
         self.draining = true;
     }
 
-    /// Says whether a new call would be refused for lack of capacity, which OPTIONS then tells as RFC 3261 section 11.2
-    /// wants it. INVITE is offered all the same.
-    pub fn set_full(&mut self, full: bool) {
-        self.full = full;
+    /// Says how busy the server is. OPTIONS tells it: in a header field of ours, and by the status that an INVITE would get
+    /// (RFC 3261 section 11.2), which load balancers look at. INVITE is offered all the same.
+    pub fn set_load(&mut self, load: Load) {
+        self.load = load;
     }
 
     /// Sets the description that OPTIONS gets, RFC 6787 section 7. Where its address is unspecified, each peer is told the
@@ -368,14 +369,17 @@ impl Endpoint {
 
     /// OPTIONS, RFC 3261 section 11.2. Outside of a dialog the status is that of an INVITE.
     pub(super) fn handle_options(&mut self, inbound: &Inbound) {
-        if inbound.dialog.is_none() && (self.draining || self.full) {
-            return self.refuse_unavailable(inbound);
+        if inbound.dialog.is_none() && (self.draining || self.load.full) {
+            let seconds = self.shared.config.retry_after_s.to_string();
+            let load = (HeaderName::LOAD, self.load.to_string());
+            return self.refuse_now(inbound, 503, &[(HeaderName::RETRY_AFTER, seconds), load]);
         }
         let mut response =
             self.shared.response(&inbound.request.headers, 200, &self.stateless_tag(&inbound.request.headers));
         response.headers.push(HeaderName::ALLOW, ALLOW);
         response.headers.push(HeaderName::ACCEPT, ACCEPT);
         response.headers.push(HeaderName::SUPPORTED, SUPPORTED);
+        response.headers.push(HeaderName::LOAD, &self.load.to_string());
         let accepted = inbound.request.headers.accept().unwrap_or_default();
         if let Some(description) = &self.capabilities
             && (accepted.is_empty() || accepted.iter().any(|range| range.covers("application", "sdp")))

@@ -18,6 +18,7 @@ mod client;
 mod config;
 mod dialog;
 mod endpoint;
+mod load;
 mod peer;
 mod response;
 mod session_timer;
@@ -28,6 +29,7 @@ mod transaction;
 
 pub use config::Config;
 pub use endpoint::{CallId, EndReason, Endpoint, Output};
+pub use load::Load;
 pub use peer::{ConnectionId, Peer, Transport};
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ names! {
     CSEQ "CSeq",
     EXPIRES "Expires",
     FROM "From" "f",
+    LOAD "Answerd-Load",
     MAX_FORWARDS "Max-Forwards",
     MIN_SE "Min-SE",
     RECORD_ROUTE "Record-Route",

@@ -139,7 +139,7 @@ impl Scene {
             }
             (".", ["hang_up"]) => endpoint.hang_up(self.now, call.unwrap()),
             (".", ["drain"]) => endpoint.drain(),
-            (".", ["full"]) => endpoint.set_full(true),
+            (".", ["full"]) => endpoint.set_load(Load { full: true, percent: 91, calls: 7, max_calls: 9 }),
             (".", ["disconnect", connection]) => {
                 endpoint.handle_disconnect(self.now, ConnectionId(connection.parse().unwrap()));
             }

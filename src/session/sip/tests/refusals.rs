@@ -143,10 +143,10 @@ fn full() {
          0.000 > INVITE 1 branch=x | Call-ID: call-2
          0.000 < 503 1 INVITE | Retry-After: 9
          0.000 > OPTIONS 2
-         0.000 < 200 2 OPTIONS | Accept: application/sdp
+         0.000 < 200 2 OPTIONS | Accept: application/sdp | Answerd-Load: 0%;calls=0;max-calls=0
          0.000 . full
          0.000 > OPTIONS 3
-         0.000 < 503 3 OPTIONS | Retry-After: 9",
+         0.000 < 503 3 OPTIONS | Retry-After: 9 | Answerd-Load: 91%;calls=7;max-calls=9",
     );
 }
 

@@ -1,5 +1,7 @@
 //! The engine at work: streams, feeds and what they tell.
 
+mod cost;
+
 use std::collections::HashMap;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -52,7 +54,7 @@ fn what_is_pushed_is_heard_by_each_listener() {
     for _ in 0..150 {
         // Recorded sound: who pushes it can wait.
         while feed.room() < 160 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         refused += u32::from(feed.push(vec![0; 160]).is_err());
     }
@@ -69,7 +71,7 @@ fn what_is_pushed_is_heard_by_each_listener() {
     drop(stream);
     // The worker lets go of its end soon.
     while feed.push(vec![0; 1]) != Err(NotPushed::Closed) {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -85,4 +87,35 @@ fn time_goes_on_without_pushed_sound() {
     stream.listen(listener, 1, Listen { no_input_timeout_ms: Some(100), ..Listen::default() });
     let (end, _, received) = concluded(&mut heard, 1)[&listener];
     assert_eq!((end, received.sound), (End::NoInput, 0));
+}
+
+#[test]
+fn a_worker_that_dies_is_replaced_and_its_calls_are_told() {
+    let engine = one_worker();
+    let permit = engine.admit().unwrap();
+    let (events, mut heard) = unbounded_channel();
+    let spec = || FeedSpec { name: "test".to_owned(), number: 7 };
+    let (lost, _feed) = engine.open_feed(&permit, spec(), events.clone()).unwrap();
+    engine.workers[0].commands.send(Command::Die).unwrap();
+    assert!(matches!(heard.blocking_recv(), Some((7, StreamEvent::Failed))));
+    drop(lost);
+    // The one in its place works.
+    let (mut stream, feed) = engine.open_feed(&permit, spec(), events).unwrap();
+    drop(feed);
+    let listener = stream.add_listener();
+    stream.listen(listener, 1, Listen { no_input_timeout_ms: Some(100), ..Listen::default() });
+    assert_eq!(concluded(&mut heard, 1)[&listener].0, End::NoInput);
+    let load = engine.load();
+    assert_eq!((load.workers[0].replaced, load.workers[0].streams, load.calls), (1, 1, 1));
+    assert_eq!(load.full, None);
+}
+
+#[test]
+fn each_call_takes_its_place_and_gives_it_back() {
+    let engine = engine(EngineConfig { workers: 1, max_calls: 2, ..EngineConfig::default() });
+    let (first, _second) = (engine.admit().unwrap(), engine.admit().unwrap());
+    assert!(engine.admit().is_none());
+    assert_eq!((engine.full(), engine.load().calls, engine.load().headroom), (Some(Full::Calls), 2, 0));
+    drop(first);
+    assert!(engine.full().is_none() && engine.admit().is_some());
 }
