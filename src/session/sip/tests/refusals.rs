@@ -1,7 +1,7 @@
 //! Requests that are refused, each with the status and the fields that the RFCs ask for.
 
-use crate::session::sip::Config;
 use crate::session::sip::tests::{Scene, check, check_with, message};
+use crate::session::sip::{Config, Load};
 use crate::wire::sip::{HeaderName, Message};
 
 #[test]
@@ -143,10 +143,10 @@ fn full() {
          0.000 > INVITE 1 branch=x | Call-ID: call-2
          0.000 < 503 1 INVITE | Retry-After: 9
          0.000 > OPTIONS 2
-         0.000 < 200 2 OPTIONS | Accept: application/sdp | Answerd-Load: 0%;calls=0;max-calls=0
+         0.000 < 200 2 OPTIONS | Accept: application/sdp
          0.000 . full
          0.000 > OPTIONS 3
-         0.000 < 503 3 OPTIONS | Retry-After: 9 | Answerd-Load: 91%;calls=7;max-calls=9",
+         0.000 < 503 3 OPTIONS | Retry-After: 9",
     );
 }
 
@@ -177,6 +177,19 @@ fn options_tells_the_capabilities() {
         assert!(response.headers.has_token(&HeaderName::ALLOW, "INVITE"));
         assert!(response.headers.to().unwrap().unwrap().tag().is_some());
         assert_eq!(response.headers.content_type().unwrap().is_some(), !body.is_empty());
+    }
+}
+
+#[test]
+fn options_tells_the_load() {
+    let mut scene = Scene::new(Config::default());
+    let full = Load { full: true, percent: 91, calls: 7, max_calls: 9 };
+    for (load, status) in [(Load { full: false, ..full }, 200), (full, 503)] {
+        scene.endpoint.set_load(load);
+        scene.send(&message("OPTIONS 1"), None);
+        let Message::Response(response) = scene.sent() else { panic!() };
+        let told = response.headers.get(&HeaderName::LOAD);
+        assert_eq!((response.status, told), (status, Some("91%;calls=7;max-calls=9")));
     }
 }
 
