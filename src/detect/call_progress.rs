@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::audio::SampleTime;
+use crate::detect::numbers::sum;
 use crate::detect::spectrum::{BIN_HZ, HOP, Hop};
 
 /// The band of the tones in hertz, with the width of a peak.
@@ -247,13 +248,12 @@ impl CallProgress {
 
 /// One or two peaks in the band, and little else.
 fn is_tone(hop: &Hop) -> bool {
-    let (low, high) = ((BAND_HZ.0 / BIN_HZ) as usize, (BAND_HZ.1 / BIN_HZ) as usize);
-    let band: f32 = hop.power[low..=high].iter().sum();
-    let all: f32 = hop.power[4..].iter().sum();
+    const LOW: usize = (BAND_HZ.0 / BIN_HZ) as usize;
+    const HIGH: usize = (BAND_HZ.1 / BIN_HZ) as usize;
     hop.level_db > FAINTEST_DB
         && PEAK_HZ.contains(&hop.peaks[0].hz)
-        && band > SHARE * all
         && hop.peaks[0].share + hop.peaks[1].share > SHARE
+        && sum(&hop.power[LOW..=HIGH]) > SHARE * sum(&hop.power[4..])
 }
 
 fn alike(one: u64, other: u64) -> bool {

@@ -9,7 +9,7 @@ use crate::detect::dtmf::Press;
 use crate::detect::evidence::{Evidence, Senses};
 use crate::detect::model::{Batch, Model};
 use crate::detect::policy::Policy;
-use crate::detect::spectrum::Plans;
+use crate::detect::transform::Plans;
 use crate::detect::{Config, Event, Listen};
 
 /// Follows one stream of sound, and listens when asked.

@@ -285,7 +285,8 @@ fn nearest(hz: f32, of: &[f32]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::spectrum::{Analyzer, Plans};
+    use crate::detect::spectrum::Analyzer;
+    use crate::detect::transform::Plans;
 
     /// What is told of sound whose missing samples are `None`, and when each press began, in ms.
     fn keys(sound: &[Option<f32>]) -> Vec<(char, u64)> {

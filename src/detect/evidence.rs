@@ -8,8 +8,9 @@ use crate::detect::dtmf::{Keys, Press};
 use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, FEATURES, Features};
 use crate::detect::sit::{Sit, Triplet};
-use crate::detect::spectrum::{Analyzer, Hop, Plans};
+use crate::detect::spectrum::{Analyzer, Hop};
 use crate::detect::tones::{Tones, Track};
+use crate::detect::transform::Plans;
 
 /// A tone that runs counts as heard after this long, in milliseconds.
 const TONE_MS: u64 = 80;

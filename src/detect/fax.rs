@@ -1,7 +1,8 @@
 //! Fax machines and modems: calling tone, answer tone, and the flags that begin a V.21 message.
 
 use crate::audio::SampleTime;
-use crate::detect::spectrum::{BIN_HZ, HOP, Hop};
+use crate::detect::numbers::sum;
+use crate::detect::spectrum::{BIN_HZ, BINS, HOP, Hop};
 use crate::detect::tones::Tone;
 
 /// The answer tone (ITU-T V.25, and with 15 Hz AM V.8): 2100 Hz +-15, 2.6 to 4.0 s; Bell 103 answers with 2225 Hz.
@@ -121,10 +122,7 @@ impl Machine {
         if hop.tainted {
             return None;
         }
-        let (low, high) = ((FLAGS_HZ.0 / BIN_HZ) as usize, (FLAGS_HZ.1 / BIN_HZ) as usize);
-        let all: f32 = hop.power.iter().sum();
-        let band: f32 = hop.power[low..=high].iter().sum();
-        if hop.level_db < FAINTEST_DB || band < FLAGS_SHARE * all {
+        if hop.level_db < FAINTEST_DB || !holds_flags(&hop.power) {
             self.flags_gap += 1;
             if self.flags_gap > FLAGS_GAP {
                 (self.flags, self.flags_told, self.sum_hz, self.sum_hz2) = (0, false, 0.0, 0.0);
@@ -144,10 +142,18 @@ impl Machine {
     }
 }
 
+/// Whether nearly all power lies where the flags are.
+fn holds_flags(power: &[f32; BINS]) -> bool {
+    const LOW: usize = (FLAGS_HZ.0 / BIN_HZ) as usize;
+    const HIGH: usize = (FLAGS_HZ.1 / BIN_HZ) as usize;
+    sum(&power[LOW..=HIGH]) >= FLAGS_SHARE * sum(power)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::spectrum::{Analyzer, Plans};
+    use crate::detect::spectrum::Analyzer;
+    use crate::detect::transform::Plans;
 
     /// What is told of sound whose frequency is `hz` at each sample.
     fn told(hz: impl Iterator<Item = f32>) -> Vec<Fax> {

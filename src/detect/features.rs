@@ -30,8 +30,16 @@
 //! A hop whose window did not arrive whole adds nothing; 20 ms without any other repeat the last ones, a step without any
 //! the last step's sound.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several arrays of one length, indexed alike, become vector instructions"
+)]
+
+use std::sync::LazyLock;
+
 use crate::detect::activity::Activity;
-use crate::detect::spectrum::{BIN_HZ, BINS, Hop, decibels};
+use crate::detect::numbers::decibels;
+use crate::detect::spectrum::{BIN_HZ, BINS, Hop};
 
 /// Mel bands.
 const BANDS: usize = 24;
@@ -59,7 +67,6 @@ pub type Features = [f32; FEATURES];
 /// Gathers hops to steps.
 #[derive(Debug)]
 pub struct Extractor {
-    edges: [usize; BANDS + 2],
     peak_db: f32,
     bands: Option<[f32; BANDS]>,
     sum: Sum,
@@ -93,7 +100,6 @@ struct Sum {
 impl Default for Extractor {
     fn default() -> Self {
         Self {
-            edges: mel_edges(),
             peak_db: LEAST_PEAK_DB,
             bands: None,
             sum: Sum::default(),
@@ -138,7 +144,8 @@ impl Extractor {
     fn add(&mut self, hop: &Hop, activity: &Activity) {
         self.peak_db = (self.peak_db - PEAK_DECAY_DB).max(hop.level_db).max(LEAST_PEAK_DB);
         let relative = |db: f32| ((db - self.peak_db) / 20.0).clamp(-2.5, 0.5);
-        let bands: [f32; BANDS] = std::array::from_fn(|band| relative(decibels(self.band(&hop.power, band))));
+        let mut bands = decibels(mel_bands(&hop.power));
+        bands.iter_mut().for_each(|band| *band = relative(*band));
         let level = relative(hop.level_db);
         let sum = &mut self.sum;
         sum.loudest = if sum.heard == 0.0 { level } else { sum.loudest.max(level) };
@@ -220,13 +227,6 @@ impl Extractor {
         ]);
         features
     }
-
-    fn band(&self, power: &[f32; BINS], band: usize) -> f32 {
-        let (from, middle, to) = (self.edges[band], self.edges[band + 1], self.edges[band + 2]);
-        let rise = (from..middle).map(|bin| power[bin] * (bin - from) as f32 / (middle - from) as f32);
-        let fall = (middle..to).map(|bin| power[bin] * (to - bin) as f32 / (to - middle) as f32);
-        rise.chain(fall).sum()
-    }
 }
 
 /// Hops to a number of order 1: ln(1 + seconds).
@@ -234,7 +234,58 @@ fn squeeze(hops: u32) -> f32 {
     (hops as f32 / 100.0).ln_1p()
 }
 
-/// The bins where the triangles begin, peak and end: evenly spaced in mel, each at least one bin after the last.
+/// Bins at a time.
+const QUAD: usize = 4;
+
+/// Some bins between two edges of the mel filters, which are triangles.
+struct Quad {
+    /// The first bin.
+    from: usize,
+    /// The filter that rises here; the one before it falls.
+    filter: usize,
+    /// Weights in both filters; 0 beyond the second edge.
+    rise: [f32; QUAD],
+    fall: [f32; QUAD],
+}
+
+static MEL: LazyLock<Vec<Quad>> = LazyLock::new(|| {
+    let edges = mel_edges();
+    let mut quads = Vec::new();
+    for (filter, edges) in edges.windows(2).enumerate() {
+        let bins = edges[1] - edges[0];
+        for first in (0..bins).step_by(QUAD) {
+            let weights = |of: &dyn Fn(usize) -> usize| {
+                let weight = |bin: usize| if bin < bins { of(bin) as f32 / bins as f32 } else { 0.0 };
+                std::array::from_fn(|n| weight(first + n))
+            };
+            let (rise, fall) = (weights(&|bin| bin), weights(&|bin| bins - bin));
+            quads.push(Quad { from: edges[0] + first, filter, rise, fall });
+        }
+    }
+    quads
+});
+
+/// Power under each triangle.
+fn mel_bands(power: &[f32; BINS]) -> [f32; BANDS] {
+    // Of the first stretch nothing falls, of the last one nothing rises: these are not looked at.
+    let (mut up, mut down) = ([[0.0; QUAD]; BANDS + 1], [[0.0; QUAD]; BANDS + 1]);
+    for quad in MEL.iter() {
+        let power = power[quad.from..].first_chunk::<QUAD>().expect("the last filter ends well before the last bin");
+        let (up, down) = (&mut up[quad.filter], &mut down[quad.filter]);
+        for n in 0..QUAD {
+            up[n] += power[n] * quad.rise[n];
+            down[n] += power[n] * quad.fall[n];
+        }
+    }
+    let mut bands = [0.0; BANDS];
+    for n in 0..BANDS {
+        let (up, down) = (&up[n], &down[n + 1]);
+        bands[n] = (up[0] + down[0] + (up[1] + down[1])) + (up[2] + down[2] + (up[3] + down[3]));
+    }
+    bands
+}
+
+/// The bins where the triangles begin, peak and end.
 fn mel_edges() -> [usize; BANDS + 2] {
     let mel = |hz: f32| 2595.0 * (1.0 + hz / 700.0).log10();
     let (low, high) = (mel(80.0), mel(3_800.0));

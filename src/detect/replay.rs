@@ -7,7 +7,8 @@ use crate::detect::points::Point;
 use crate::detect::policy::speech::{after_all, automated};
 use crate::detect::policy::telling::{Teller, Who};
 use crate::detect::policy::{Observed, Policy};
-use crate::detect::spectrum::{HOP, Plans};
+use crate::detect::spectrum::HOP;
+use crate::detect::transform::Plans;
 use crate::detect::{Config, Event, Label, Listen, Outcome};
 
 /// After a recording's end nothing arrives any more; all is decided so many hops later, or never.

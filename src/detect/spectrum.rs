@@ -1,12 +1,15 @@
 //! Samples to hops: the ring of the last seconds, and one spectrum per 10 ms that everything else shares.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several arrays of one length, indexed alike, become vector instructions"
+)]
 
-use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use std::collections::VecDeque;
 
 use crate::audio::SampleTime;
+use crate::detect::numbers::{ln, sum};
+use crate::detect::transform::{Plans, Scratch};
 
 /// Samples from one hop to the next: 10 ms.
 pub const HOP: usize = 80;
@@ -27,8 +30,10 @@ const KEPT: usize = 32_768;
 const LOBE: usize = 4;
 /// The band that counts for the level: a telephone's, without hum and offset.
 const BAND_HZ: (f32, f32) = (150.0, 3_850.0);
-/// Periods of a voice, in samples: 400 Hz down to 70 Hz.
-const VOICE_LAGS: std::ops::RangeInclusive<usize> = 20..=114;
+/// Bins of [`BAND_HZ`], from and to.
+const BAND: (usize, usize) = ((BAND_HZ.0 / BIN_HZ + 0.5) as usize, (BAND_HZ.1 / BIN_HZ + 0.5) as usize);
+/// Hum and offset, under this bin, are periodic, too: they are not a voice.
+const VOICE_FROM: usize = BAND.0 / 2;
 
 /// A spectral peak.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -62,40 +67,6 @@ pub struct Hop {
     pub pitch_hz: f32,
 }
 
-/// The transforms; made once, shared by all streams of a process.
-#[derive(Clone)]
-pub struct Plans {
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
-    window: Arc<[f32; WINDOW]>,
-    /// Autocorrelation of the window at the voice's lags, relative to lag 0.
-    window_correlation: Arc<[f32]>,
-}
-
-impl std::fmt::Debug for Plans {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plans").finish_non_exhaustive()
-    }
-}
-
-impl Default for Plans {
-    fn default() -> Self {
-        let mut planner = RealFftPlanner::new();
-        let window: [f32; WINDOW] = std::array::from_fn(|n| {
-            let phase = std::f32::consts::TAU * (n as f32 + 0.5) / WINDOW as f32;
-            0.5 - 0.5 * phase.cos()
-        });
-        let correlation = |lag: usize| window.iter().zip(&window[lag..]).map(|(a, b)| a * b).sum::<f32>();
-        let window_correlation = VOICE_LAGS.map(|lag| correlation(lag) / correlation(0)).collect();
-        Self {
-            forward: planner.plan_fft_forward(POINTS),
-            inverse: planner.plan_fft_inverse(POINTS),
-            window: Arc::new(window),
-            window_correlation,
-        }
-    }
-}
-
 /// Turns one stream's samples into hops, and keeps the last seconds of it for a closer look.
 #[derive(Debug)]
 pub struct Analyzer {
@@ -107,12 +78,7 @@ pub struct Analyzer {
     missing_end: u64,
     /// Where samples of the ring did not arrive: from, to.
     holes: VecDeque<(u64, u64)>,
-    input: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
-    correlation: Vec<f32>,
-    /// What brings power to the scale of [`Hop::power`].
-    scale: f32,
+    scratch: Scratch,
     hop: Hop,
 }
 
@@ -120,18 +86,12 @@ impl Analyzer {
     /// An analyzer at the beginning of its stream.
     #[must_use]
     pub fn new(plans: &Plans) -> Self {
-        let energy: f32 = plans.window.iter().map(|w| w * w).sum();
-        let scratch = plans.forward.get_scratch_len().max(plans.inverse.get_scratch_len());
         Self {
             ring: vec![0; KEPT].into(),
             end: 0,
             missing_end: 0,
             holes: VecDeque::new(),
-            input: vec![0.0; POINTS],
-            spectrum: vec![Complex::default(); BINS],
-            scratch: vec![Complex::default(); scratch],
-            correlation: vec![0.0; POINTS],
-            scale: 4.0 / (POINTS as f32 * energy) / (32_768.0 * 32_768.0),
+            scratch: plans.scratch(),
             hop: Hop {
                 end: SampleTime(0),
                 missing: false,
@@ -155,10 +115,11 @@ impl Analyzer {
     /// Takes samples up to the next hop's end and tells how many; at a hop's end it takes none until [`Self::hop`].
     pub fn take(&mut self, sound: &[i16]) -> usize {
         let taken = sound.len().min(self.room());
-        for &sample in &sound[..taken] {
-            self.ring[self.end as usize % KEPT] = sample;
-            self.end += 1;
-        }
+        let at = self.end as usize % KEPT;
+        let (sound, again) = sound[..taken].split_at(taken.min(KEPT - at));
+        self.ring[at..at + sound.len()].copy_from_slice(sound);
+        self.ring[..again.len()].copy_from_slice(again);
+        self.end += taken as u64;
         taken
     }
 
@@ -193,15 +154,16 @@ impl Analyzer {
         &self.hop
     }
 
-    /// The samples from `from` up to `to`, scaled to +-1.0; `None` for those that did not arrive, are no longer kept,
-    /// or are not there yet.
-    pub(super) fn samples(&self, from: SampleTime, to: SampleTime) -> impl Iterator<Item = Option<f32>> {
-        (from.0..to.0).map(move |at| {
-            let kept = at < self.end
-                && at + KEPT as u64 >= self.end
-                && !self.holes.iter().any(|hole| (hole.0..hole.1).contains(&at));
-            kept.then(|| f32::from(self.ring[at as usize % KEPT]) / 32_768.0)
-        })
+    /// The samples from `from` on; `None` if some of them did not arrive, are no longer kept, or are not there yet.
+    pub(super) fn piece<const N: usize>(&self, from: u64) -> Option<[i16; N]> {
+        let to = from + N as u64;
+        let kept = to <= self.end && from + KEPT as u64 >= self.end;
+        if !kept || self.holes.iter().any(|hole| hole.0 < to && from < hole.1) {
+            return None;
+        }
+        let at = from as usize % KEPT;
+        let whole = self.ring[at..].first_chunk().copied();
+        Some(whole.unwrap_or_else(|| std::array::from_fn(|n| self.ring[(at + n) % KEPT])))
     }
 
     /// Remembers that the next `samples` are missing, and forgets what left the ring.
@@ -224,39 +186,14 @@ impl Analyzer {
         hop.end = SampleTime(self.end);
         hop.missing = self.missing_end > 0 && self.missing_end + HOP as u64 > self.end;
         hop.tainted = self.missing_end > 0 && self.missing_end + WINDOW as u64 > self.end;
-        let start = (self.end + KEPT as u64 - WINDOW as u64) as usize;
-        for (n, (into, window)) in self.input.iter_mut().zip(self.plans.window.iter()).enumerate() {
-            *into = f32::from(self.ring[(start + n) % KEPT]) * window;
-        }
-        self.input[WINDOW..].fill(0.0);
-        self.plans
-            .forward
-            .process_with_scratch(&mut self.input, &mut self.spectrum, &mut self.scratch)
-            .expect("the buffers were made to the transform's lengths");
-        for (into, bin) in hop.power.iter_mut().zip(&self.spectrum) {
-            *into = bin.norm_sqr() * self.scale;
-        }
-        let (low, high) = band(BAND_HZ);
-        let total: f32 = hop.power[low..=high].iter().sum();
+        let start = (self.end + KEPT as u64 - WINDOW as u64) as usize % KEPT;
+        let whole = self.ring[start..].first_chunk().copied();
+        let samples = whole.unwrap_or_else(|| std::array::from_fn(|n| self.ring[(start + n) % KEPT]));
+        self.plans.power(&samples, &mut hop.power, &mut self.scratch);
+        let total = sum(&hop.power[BAND.0..=BAND.1]);
         hop.level_db = decibels(total);
         hop.peaks = peaks(&hop.power, total);
-
-        for (into, power) in self.spectrum.iter_mut().zip(hop.power.iter()) {
-            *into = Complex::new(*power, 0.0);
-        }
-        // Hum and offset are periodic, too: they are not a voice.
-        self.spectrum[..low / 2].fill(Complex::default());
-        self.plans
-            .inverse
-            .process_with_scratch(&mut self.spectrum, &mut self.correlation, &mut self.scratch)
-            .expect("the buffers were made to the transform's lengths, and both ends of the spectrum are real");
-        let whole = self.correlation[0].max(1e-12);
-        let (lag, best) = VOICE_LAGS
-            .zip(self.plans.window_correlation.iter())
-            .map(|(lag, window)| (lag, self.correlation[lag] / (whole * window)))
-            .fold((1, 0.0), |best, next| if next.1 > best.1 { next } else { best });
-        hop.harmonicity = best.clamp(0.0, 1.0);
-        hop.pitch_hz = if best > 0.0 { 8000.0 / lag as f32 } else { 0.0 };
+        (hop.harmonicity, hop.pitch_hz) = self.plans.harmonicity(&hop.power, VOICE_FROM, &mut self.scratch);
     }
 }
 
@@ -266,38 +203,71 @@ pub(super) fn decibels(power: f32) -> f32 {
     10.0 * (power + 1e-10).log10()
 }
 
-/// The bins from and to a frequency.
-fn band((from, to): (f32, f32)) -> (usize, usize) {
-    ((from / BIN_HZ).round() as usize, (to / BIN_HZ).round() as usize)
-}
-
 /// The strongest peaks of the telephone band, strongest first.
 fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     let mut peaks = [Peak::default(); 4];
     if total < 1e-9 {
         return peaks;
     }
-    let (low, high) = band(BAND_HZ);
-    for at in low..=high.min(BINS - 2) {
-        let (left, middle, right) = (power[at - 1], power[at], power[at + 1]);
+    /// Bins that are looked at, to whole words.
+    const COUNT: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(8);
+    let [left, middle, right] = [BAND.0 - 1, BAND.0, BAND.0 + 1].map(|from| {
+        power[from..]
+            .first_chunk::<COUNT>()
+            .expect("the band lies well within the spectrum, and so do some bins after it")
+    });
+    let mut rises = [0; COUNT];
+    for n in 0..COUNT {
+        rises[n] = u8::from((middle[n] > left[n]) & (middle[n] >= right[n]));
+    }
+    rises[BAND.1 + 1 - BAND.0..].fill(0);
+    // The peaks' shares, where they are, and their lobes' power.
+    let mut found = [(0.0, 0, 0.0); 4];
+    let tops = rises.as_chunks().0.iter().enumerate().flat_map(|(word, eight)| {
+        let mut eight = u64::from_le_bytes(*eight);
+        std::iter::from_fn(move || {
+            let first = (eight != 0).then(|| eight.trailing_zeros() as usize / 8)?;
+            eight &= eight - 1;
+            Some(BAND.0 + 8 * word + first)
+        })
+    });
+    for at in tops {
         // Weaker than the weakest one kept: the lobe's sum is at most 9 bins of this height.
-        if middle <= left || middle < right || middle * 9.0 <= peaks[3].share * total {
+        if power[at] * 9.0 <= found[3].0 * total {
             continue;
         }
         // The window's side lobes, 31 dB down, are no peaks.
-        let near = &power[at.saturating_sub(2 * LOBE)..=(at + 2 * LOBE).min(BINS - 1)];
-        if near.iter().any(|other| *other > 30.0 * middle) {
+        let near = &power[at - 2 * LOBE..=at + 2 * LOBE];
+        if near.iter().fold(false, |more, other| more | (*other > 30.0 * power[at])) {
             continue;
         }
-        let (a, b, c) = ((left + 1e-14).ln(), (middle + 1e-14).ln(), (right + 1e-14).ln());
+        let lobe: f32 = power[at - LOBE..=at + LOBE].iter().sum();
+        let share = (lobe / total).min(1.0);
+        // Into its place; those after it move up by one.
+        let (mut next, mut placed) = ((share, at, lobe), false);
+        for kept in &mut found {
+            placed |= share > kept.0;
+            if placed {
+                std::mem::swap(kept, &mut next);
+            }
+        }
+    }
+    // A parabola through the logarithms of the top and its neighbours.
+    let mut powers = [0.0; 16];
+    for (n, (_, at, lobe)) in found.into_iter().enumerate().filter(|(_, (_, at, _))| *at > 0) {
+        for (bin, power) in [at - 1, at, at + 1].into_iter().map(|bin| power[bin] + 1e-14).enumerate() {
+            powers[4 * bin + n] = power;
+        }
+        powers[12 + n] = lobe + 1e-10;
+    }
+    let mut logarithms = powers;
+    logarithms.iter_mut().for_each(|power| *power = ln(*power));
+    for (n, (peak, (share, at, _))) in peaks.iter_mut().zip(found).enumerate().filter(|(_, (_, (_, at, _)))| *at > 0) {
+        let [a, b, c, lobe] = [0, 4, 8, 12].map(|row| logarithms[row + n]);
         let bend = a - 2.0 * b + c;
         let offset = if bend < 0.0 { (0.5 * (a - c) / bend).clamp(-0.5, 0.5) } else { 0.0 };
-        let lobe: f32 = power[at.saturating_sub(LOBE)..=(at + LOBE).min(BINS - 1)].iter().sum();
-        let peak = Peak { hz: (at as f32 + offset) * BIN_HZ, level_db: decibels(lobe), share: (lobe / total).min(1.0) };
-        if let Some(place) = peaks.iter().position(|kept| peak.share > kept.share) {
-            peaks[place..].rotate_right(1);
-            peaks[place] = peak;
-        }
+        let level_db = 10.0 * std::f32::consts::LOG10_E * lobe;
+        *peak = Peak { hz: (at as f32 + offset) * BIN_HZ, level_db, share };
     }
     peaks
 }

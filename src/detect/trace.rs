@@ -5,7 +5,7 @@ use crate::detect::beep::Candidate;
 use crate::detect::belief::{Belief, CLASSES};
 use crate::detect::evidence::Senses;
 use crate::detect::model::{Batch, Model};
-use crate::detect::spectrum::Plans;
+use crate::detect::transform::Plans;
 use crate::detect::{Label, Method};
 
 /// Levels of a spectrum from 0 to 4000 Hz that a moment keeps.

@@ -6,7 +6,13 @@
 //! [`LOOKAHEAD`] hops later. The model was trained on the cadence that comes of it (see [`crate::detect::features`]): other
 //! weights, or other inputs, need a new model.
 
-use crate::detect::spectrum::{Hop, decibels};
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several arrays of one length, indexed alike, become vector instructions"
+)]
+
+use crate::detect::numbers::{decibels, sigmoid, sum, tanh};
+use crate::detect::spectrum::Hop;
 use crate::detect::voice_weights::{BIAS, FROM_INPUT, FROM_STATE, OFFSET, OUT};
 
 /// Hops that the network looks ahead.
@@ -63,11 +69,14 @@ impl Voice {
 
     /// What the network is told of the next hop.
     pub(super) fn inputs(&mut self, hop: &Hop, tonal: bool) -> VoiceInputs {
-        let mut levels = [0.0; BANDS + 1];
-        for (level, edges) in levels.iter_mut().zip(EDGES.windows(2)) {
-            *level = decibels(hop.power[edges[0]..edges[1]].iter().sum()).max(FAINTEST_DB);
+        // Padded to whole vectors.
+        let mut powers = [0.0; (BANDS + 1).next_multiple_of(4)];
+        for (power, edges) in powers.iter_mut().zip(EDGES.windows(2)) {
+            *power = sum(&hop.power[edges[0]..edges[1]]);
         }
-        levels[BANDS] = hop.level_db.max(FAINTEST_DB);
+        let mut of_bands = decibels(powers);
+        of_bands[BANDS] = hop.level_db;
+        let levels: [f32; BANDS + 1] = std::array::from_fn(|band| of_bands[band].max(FAINTEST_DB));
         let floors = self.floors.push(&levels);
         self.peak_db = (self.peak_db - PEAK_DECAY_DB).max(hop.level_db).max(LEAST_PEAK_DB);
         let bands: [f32; BANDS] = std::array::from_fn(|band| levels[band]);
@@ -104,32 +113,37 @@ impl Voice {
 
     /// One step of the network.
     fn step(&mut self, inputs: &VoiceInputs) -> f32 {
-        let mut gates = BIAS;
-        for (input, weights) in inputs.iter().zip(&FROM_INPUT) {
-            for (gate, weight) in gates.iter_mut().zip(weights) {
-                *gate += input * weight;
-            }
-        }
-        let mut recurrent = [0.0; 3 * UNITS];
-        for (unit, weights) in self.state.iter().zip(&FROM_STATE) {
-            for (gate, weight) in recurrent.iter_mut().zip(weights) {
-                *gate += unit * weight;
-            }
-        }
-        let mut sum = OFFSET;
+        let (gates, recurrent) = (weigh(BIAS, inputs, &FROM_INPUT), weigh([0.0; 3 * UNITS], &self.state, &FROM_STATE));
         for unit in 0..UNITS {
             let keep = sigmoid(gates[unit] + recurrent[unit]);
             let reset = sigmoid(gates[UNITS + unit] + recurrent[UNITS + unit]);
-            let new = (gates[2 * UNITS + unit] + reset * recurrent[2 * UNITS + unit]).tanh();
+            let new = tanh(gates[2 * UNITS + unit] + reset * recurrent[2 * UNITS + unit]);
             self.state[unit] = keep * self.state[unit] + (1.0 - keep) * new;
-            sum += OUT[unit] * self.state[unit];
         }
-        sigmoid(sum)
+        let heard: [f32; UNITS] = std::array::from_fn(|unit| OUT[unit] * self.state[unit]);
+        sigmoid(OFFSET + sum(&heard))
     }
 }
 
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+/// Adds what is heard, weighted, to each gate. A few gates at a time, so that their sums stay in registers.
+#[inline]
+fn weigh<const N: usize>(
+    mut gates: [f32; 3 * UNITS],
+    heard: &[f32; N],
+    weights: &[[f32; 3 * UNITS]; N],
+) -> [f32; 3 * UNITS] {
+    const AT_ONCE: usize = UNITS;
+    for (n, gates) in gates.as_chunks_mut::<AT_ONCE>().0.iter_mut().enumerate() {
+        let mut sums = *gates;
+        for (heard, weights) in heard.iter().zip(weights) {
+            let weights = &weights.as_chunks::<AT_ONCE>().0[n];
+            for gate in 0..AT_ONCE {
+                sums[gate] += heard * weights[gate];
+            }
+        }
+        *gates = sums;
+    }
+    gates
 }
 
 /// The quietest levels of the last seconds.
