@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -48,16 +49,27 @@ impl Site {
     }
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remote(pub(super) SocketAddr);
+
+impl Connected<IncomingStream<'_, Ready>> for Remote {
+    fn connect_info(stream: IncomingStream<'_, Ready>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
 /// Serves until `closing`, over TLS if there is a certificate.
 pub(super) async fn serve(
     listener: TcpListener,
-    config: HttpConfig,
+    max_connections: usize,
     tls: Option<Tls>,
     router: Router,
     closing: CancellationToken,
 ) {
     let Ok(address) = listener.local_addr() else { return };
     let (ready, connections) = mpsc::channel(1);
+    let router = router.into_make_service_with_connect_info::<Remote>();
     let serving = axum::serve(Ready { connections, address }, router);
     let serving = serving.with_graceful_shutdown(closing.clone().cancelled_owned());
     let late = async {
@@ -70,7 +82,7 @@ pub(super) async fn serve(
                 tracing::error!(%error, "the HTTP listener");
             }
         }
-        () = accept(listener, config.max_connections, tls, ready) => {}
+        () = accept(listener, max_connections, tls, ready) => {}
         () = late => {}
     }
 }

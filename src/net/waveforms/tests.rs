@@ -20,7 +20,13 @@ async fn start(config: WaveformsConfig) -> (Waveforms, CancellationToken) {
     let (waveforms, keeping) = Waveforms::open(&config, site(listener.local_addr().unwrap(), None)).unwrap();
     let closing = CancellationToken::new();
     tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
-    tokio::spawn(http::serve(listener, HttpConfig::default(), None, waveforms.router(), closing.clone()));
+    tokio::spawn(http::serve(
+        listener,
+        HttpConfig::default().max_connections,
+        None,
+        waveforms.router(),
+        closing.clone(),
+    ));
     (waveforms, closing)
 }
 
