@@ -167,7 +167,12 @@ fn build_info(page: &mut ops::Exposition<'_>, about: &About) -> std::fmt::Result
 /// What is counted of each of several, by name: a metric's name, its HELP, and how its value is read.
 type Column<T> = (&'static str, &'static str, fn(&T) -> f64);
 
-fn table<T>(page: &mut ops::Exposition<'_>, label: &str, rows: &[(&str, T)], columns: &[Column<T>]) -> std::fmt::Result {
+fn table<T>(
+    page: &mut ops::Exposition<'_>,
+    label: &str,
+    rows: &[(&str, T)],
+    columns: &[Column<T>],
+) -> std::fmt::Result {
     let labels: Vec<[(&str, &str); 1]> = rows.iter().map(|(name, _)| [(label, *name)]).collect();
     for (name, help, read) in columns {
         let values = labels.iter().zip(rows).map(|(labels, (_, row))| (&labels[..], read(row)));
@@ -181,21 +186,32 @@ fn event_sockets(page: &mut ops::Exposition<'_>, servers: &[Arc<EslServer>]) -> 
     let up: Vec<_> = rows.iter().map(|(name, row)| ([("server", *name)], f64::from(u8::from(row.connected)))).collect();
     let up: Vec<(&[(&str, &str)], f64)> = up.iter().map(|(labels, value)| (&labels[..], *value)).collect();
     page.gauges("answerd_esl_up", "Whether a FreeSWITCH is connected and logged in to: 1 or 0.", None, &up)?;
-    table(page, "server", &rows, &[
-        ("answerd_esl_connects", "Connections to a FreeSWITCH that were made.", |it| it.connects as f64),
-        ("answerd_esl_failures", "Connections to a FreeSWITCH that failed or were lost.", |it| it.failures as f64),
-        ("answerd_esl_refusals", "Logins that a FreeSWITCH has refused.", |it| it.refusals as f64),
-        ("answerd_esl_commands", "Commands that were sent.", |it| it.commands as f64),
-        ("answerd_esl_command_failures", "Commands that were answered with a failure.", |it| it.command_failures as f64),
-        ("answerd_esl_events", "Events that came.", |it| it.events as f64),
-        ("answerd_esl_events_dropped", "Events that were dropped, as too many waited.", |it| it.dropped_events as f64),
-        ("answerd_esl_decisions", "Decisions that were told.", |it| it.decisions as f64),
-        ("answerd_esl_decisions_elsewhere", "Decisions about calls that it does not have.", |it| it.elsewhere as f64),
-        ("answerd_esl_decisions_dropped", "Decisions that could not be told.", |it| it.dropped as f64),
-        ("answerd_esl_actions", "Actions that were carried out.", |it| it.actions as f64),
-        ("answerd_esl_action_failures", "Actions that failed.", |it| it.action_failures as f64),
-        ("answerd_esl_started", "Detections that its calls began.", |it| it.started as f64),
-    ])
+    table(
+        page,
+        "server",
+        &rows,
+        &[
+            ("answerd_esl_connects", "Connections to a FreeSWITCH that were made.", |it| it.connects as f64),
+            ("answerd_esl_failures", "Connections to a FreeSWITCH that failed or were lost.", |it| it.failures as f64),
+            ("answerd_esl_refusals", "Logins that a FreeSWITCH has refused.", |it| it.refusals as f64),
+            ("answerd_esl_commands", "Commands that were sent.", |it| it.commands as f64),
+            ("answerd_esl_command_failures", "Commands that were answered with a failure.", |it| {
+                it.command_failures as f64
+            }),
+            ("answerd_esl_events", "Events that came.", |it| it.events as f64),
+            ("answerd_esl_events_dropped", "Events that were dropped, as too many waited.", |it| {
+                it.dropped_events as f64
+            }),
+            ("answerd_esl_decisions", "Decisions that were told.", |it| it.decisions as f64),
+            ("answerd_esl_decisions_elsewhere", "Decisions about calls that it does not have.", |it| {
+                it.elsewhere as f64
+            }),
+            ("answerd_esl_decisions_dropped", "Decisions that could not be told.", |it| it.dropped as f64),
+            ("answerd_esl_actions", "Actions that were carried out.", |it| it.actions as f64),
+            ("answerd_esl_action_failures", "Actions that failed.", |it| it.action_failures as f64),
+            ("answerd_esl_started", "Detections that its calls began.", |it| it.started as f64),
+        ],
+    )
 }
 
 fn deliveries(page: &mut ops::Exposition<'_>, endpoints: &[Arc<WebhookEndpoint>]) -> std::fmt::Result {
@@ -205,11 +221,18 @@ fn deliveries(page: &mut ops::Exposition<'_>, endpoints: &[Arc<WebhookEndpoint>]
     let waiting: Vec<_> = rows.iter().map(|(place, row)| ([("endpoint", *place)], row.waiting as f64)).collect();
     let waiting: Vec<(&[(&str, &str)], f64)> = waiting.iter().map(|(labels, value)| (&labels[..], *value)).collect();
     page.gauges("answerd_webhook_waiting", "Decisions that wait for a webhook, or are under way.", None, &waiting)?;
-    table(page, "endpoint", &rows, &[
-        ("answerd_webhook_delivered", "Decisions that a webhook has taken.", |it| it.delivered as f64),
-        ("answerd_webhook_retried", "Attempts at a webhook after the first.", |it| it.retried as f64),
-        ("answerd_webhook_refused", "Decisions that a webhook has refused for good.", |it| it.refused as f64),
-        ("answerd_webhook_given_up", "Decisions that were given up after the last attempt.", |it| it.given_up as f64),
-        ("answerd_webhook_dropped", "Decisions that were dropped, as too many waited.", |it| it.dropped as f64),
-    ])
+    table(
+        page,
+        "endpoint",
+        &rows,
+        &[
+            ("answerd_webhook_delivered", "Decisions that a webhook has taken.", |it| it.delivered as f64),
+            ("answerd_webhook_retried", "Attempts at a webhook after the first.", |it| it.retried as f64),
+            ("answerd_webhook_refused", "Decisions that a webhook has refused for good.", |it| it.refused as f64),
+            ("answerd_webhook_given_up", "Decisions that were given up after the last attempt.", |it| {
+                it.given_up as f64
+            }),
+            ("answerd_webhook_dropped", "Decisions that were dropped, as too many waited.", |it| it.dropped as f64),
+        ],
+    )
 }

@@ -25,13 +25,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use crate::engine::config::{EngineConfig, Keys, Peer, RtpConfig, Srtp};
+pub use crate::engine::counters::{Counters, Distribution, Liveness};
 pub use crate::engine::decisions::{
     BeepTimes, Decision, DecisionListener, Decisions, Door, Stage, Subject, Times, Told,
 };
 pub use crate::engine::feed::{Feed, NotPushed};
 use crate::engine::listener::Playback;
 use crate::engine::load::{Admission, Gauges, Measured};
-pub use crate::engine::counters::{Counters, Distribution, Liveness};
 pub use crate::engine::load::{Full, Load, WorkerLoad};
 use crate::engine::ports::Ports;
 use crate::engine::stream::{Rtp, Source};

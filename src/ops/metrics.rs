@@ -596,6 +596,7 @@ mod tests {
             Event::Provisional(Box::new(Provisional {
                 label,
                 confidence: 0.8,
+                started: SampleTime(0),
                 at: SampleTime(0),
                 method: Method::Rules,
                 reason: String::new(),

@@ -53,6 +53,7 @@ pub struct Told {
     /// When it was decided, in milliseconds of sound since the listening began.
     pub decided_ms: i64,
     /// The evidence in words.
+    #[serde(serialize_with = "text")]
     pub reason: Arc<str>,
     /// When it was told, in seconds of Unix time.
     pub at_s: f64,
@@ -62,8 +63,10 @@ pub struct Told {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecentCall {
     /// Call-ID or the like.
+    #[serde(serialize_with = "text")]
     pub call_id: Arc<str>,
     /// The call's identifier at its switch, if it was told.
+    #[serde(serialize_with = "text_if")]
     pub uuid: Option<Arc<str>>,
     /// The way by which it came.
     pub door: &'static str,
@@ -78,6 +81,7 @@ pub struct RecentCall {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Given {
     /// The call.
+    #[serde(serialize_with = "text")]
     pub call_id: Arc<str>,
     /// What was told of it.
     #[serde(serialize_with = "word")]
@@ -179,7 +183,8 @@ impl RecentCalls {
     pub fn feedback(&self, now: Instant, name: &str, label: Label) -> Result<Given, FeedbackError> {
         let mut memory = self.memory(now);
         let numbers = memory.names.get(name).ok_or(FeedbackError::Unknown)?;
-        let decided = numbers.iter().rev().find(|number| memory.get(**number).is_some_and(|call| call.told().is_some()));
+        let decided =
+            numbers.iter().rev().find(|number| memory.get(**number).is_some_and(|call| call.told().is_some()));
         let number = *decided.ok_or(FeedbackError::Undecided)?;
         let call = memory.get_mut(number).ok_or(FeedbackError::Unknown)?;
         let told = call.told().ok_or(FeedbackError::Undecided)?;
@@ -248,6 +253,15 @@ pub fn unix_s(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).map_or(0.0, |since| (since.as_secs_f64() * 1_000.0).round() / 1_000.0)
 }
 
+fn text<S: serde::Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn text_if<S: serde::Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(to)
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn word<S: serde::Serializer>(label: &Label, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(label.as_str())
@@ -255,10 +269,7 @@ fn word<S: serde::Serializer>(label: &Label, to: S) -> Result<S::Ok, S::Error> {
 
 #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn word_if<S: serde::Serializer>(label: &Option<Label>, to: S) -> Result<S::Ok, S::Error> {
-    match label {
-        Some(label) => to.serialize_some(label.as_str()),
-        None => to.serialize_none(),
-    }
+    label.map(Label::as_str).serialize(to)
 }
 
 #[cfg(test)]

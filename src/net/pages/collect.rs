@@ -17,7 +17,12 @@ pub(super) fn write(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
 fn load(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
     let load = engine.load();
     let seconds = Some(&Unit::Seconds);
-    page.gauge("answerd_calls_limit", "Calls that may be there at once: engine.max_calls.", None, load.max_calls as f64)?;
+    page.gauge(
+        "answerd_calls_limit",
+        "Calls that may be there at once: engine.max_calls.",
+        None,
+        load.max_calls as f64,
+    )?;
     let help = "Further calls that there is room for now, as far as can be told.";
     page.gauge("answerd_calls_headroom", help, None, load.headroom as f64)?;
     let help = "What admission goes by, as a share of all there is: 1 is all.";
@@ -70,7 +75,12 @@ fn packets(page: &mut Exposition<'_>, counters: &Counters) -> fmt::Result {
                 SRTP's authentication, replayed, or refused by their codec.";
     page.counters("answerd_rtp_packets_refused", help, None, &refused)?;
     let time = |samples: u64| samples as f64 / f64::from(SAMPLE_RATE);
-    page.counter("answerd_rtp_sound", "Sound that came over RTP, in the time of its samples.", seconds, time(received.sound))?;
+    page.counter(
+        "answerd_rtp_sound",
+        "Sound that came over RTP, in the time of its samples.",
+        seconds,
+        time(received.sound),
+    )?;
     let help = "Sound that did not come: lost, late, or not sent, in the time of its samples.";
     page.counter("answerd_rtp_missing", help, seconds, time(received.missing))?;
     let help = "Interarrival jitter of streams at their ends (RFC 3550 section A.8).";

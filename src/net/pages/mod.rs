@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use crate::engine::Engine;
 use crate::net::driver::Phase;
-pub use crate::net::pages::config::OpsConfig;
 use crate::net::pages::calls::Calls;
+pub use crate::net::pages::config::OpsConfig;
 use crate::ops::{Access, FeedbackConfig, Form, Metrics, RecentCalls};
 
 /// What the pages tell of.
@@ -63,7 +63,11 @@ impl Pages {
     }
 
     /// The pages, and what keeps the calls of late in mind, until it is dropped.
-    pub(super) fn serve(self, feedback: FeedbackConfig, access: Access) -> (Router, impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn serve(
+        self,
+        feedback: FeedbackConfig,
+        access: Access,
+    ) -> (Router, impl Future<Output = ()> + Send + 'static) {
         let recent = RecentCalls::new(feedback, self.0.metrics.clone());
         let following = calls::follow(self.0.engine.decisions().listen(false), recent.clone());
         let router = Router::new()
