@@ -14,7 +14,7 @@
 //! - [`session`] one call, sans-IO: SIP transactions and dialogs, offer/answer, the MRCP recognizer
 //! - [`engine`] worker threads that own RTP sockets, streams and detectors
 //! - [`client`] the other side: a small MRCPv2 client
-//! - [`adapter`] other doors to the engine: FreeSWITCH's Event Socket, webhooks
+//! - [`adapter`] other doors to the engine: FreeSWITCH's Event Socket, webhooks, streams over WebSocket
 //! - [`net`] the shell: sockets, clocks, one driver task per call
 //! - [`config`], [`server`], [`cli`] composition root and command line
 

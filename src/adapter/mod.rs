@@ -1,4 +1,4 @@
-//! Other doors to the engine: FreeSWITCH's Event Socket, and webhooks.
+//! Other doors to the engine: FreeSWITCH's Event Socket, webhooks, and streams of call audio.
 //!
 //! What is decided comes from [`Decisions`](crate::engine::Decisions), whichever door the call came through. Adapters and
 //! [`net`](crate::net) do not know one another.
@@ -6,6 +6,7 @@
 
 mod esl;
 mod queue;
+pub mod stream;
 mod webhook;
 
 use std::io;

@@ -4,6 +4,7 @@
 //! whole. After `n` samples in, exactly `ceil(n * 8000 / rate)` samples have come out, so a packet of 20 ms makes 160.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 use crate::audio::SAMPLE_RATE;
 
@@ -22,11 +23,12 @@ impl std::fmt::Display for UnsupportedRate {
 
 impl std::error::Error for UnsupportedRate {}
 
-/// One stream's conversion: the filter and the last samples that went in.
+/// One stream's conversion: the filter and the last samples that went in. A clone shares the filter, which is large for
+/// rates that have little in common with [`SAMPLE_RATE`].
 #[derive(Debug, Clone)]
 pub struct Resampler {
     /// Impulse responses, one per phase, each of `taps`, newest sample first in time order reversed (oldest first).
-    kernel: Vec<f32>,
+    kernel: Arc<[f32]>,
     taps: usize,
     /// Phases of an output sample between two input samples: the reduced fraction's numerator.
     phases: u64,
@@ -76,7 +78,16 @@ impl Resampler {
             let sum: f64 = response.iter().sum();
             kernel.extend(response.iter().map(|tap| (tap / sum) as f32));
         }
-        Ok(Self { kernel, taps, phases, step, interpolated, buffer: vec![0.0; taps - 1], newest: taps - 1, phase: 0 })
+        Ok(Self {
+            kernel: kernel.into(),
+            taps,
+            phases,
+            step,
+            interpolated,
+            buffer: vec![0.0; taps - 1],
+            newest: taps - 1,
+            phase: 0,
+        })
     }
 
     /// By how many samples at [`SAMPLE_RATE`] what comes out is later than what goes in, rounded.

@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::adapter::stream;
 pub use crate::config::sections::DetectConfig;
+use crate::detect::{Goal, Listen};
 use crate::{adapter, engine, net, ops, session};
 
 /// Every setting of the server.
@@ -34,12 +37,10 @@ pub struct Config {
     pub fetch: net::FetchConfig,
     /// Where HTTP is spoken.
     pub http: net::HttpConfig,
-    /// Where the pages for operators are.
-    pub ops: net::OpsConfig,
-    /// How many calls are remembered for feedback.
-    pub feedback: ops::FeedbackConfig,
     /// Where recordings are kept, and how long.
     pub waveforms: net::WaveformsConfig,
+    /// Where call audio is taken over WebSocket and AudioSocket.
+    pub streams: stream::StreamsConfig,
     /// Where sound arrives.
     pub rtp: engine::RtpConfig,
     /// The threads that listen, and how many calls they take.
@@ -147,8 +148,6 @@ impl Config {
             call: self.call.clone(),
             fetch: self.fetch.clone(),
             http: self.http.clone(),
-            ops: self.ops.clone(),
-            feedback: self.feedback.clone(),
             waveforms: self.waveforms.clone(),
             session: Arc::new(self.recognizer.clone()),
             endpoint: self.sip.endpoint(self.call.retry_after_s),
@@ -156,6 +155,35 @@ impl Config {
             tls: self.tls.clone(),
             srtp: self.rtp.srtp,
             srtp_needs_tls: self.rtp.srtp_needs_tls,
+        }
+    }
+
+    /// The part of the doors for streams.
+    #[must_use]
+    pub fn streams(&self) -> stream::Config {
+        let recognizer = &self.recognizer;
+        let some = |ms: u64| (ms > 0).then_some(ms);
+        let answer = Listen {
+            goal: Goal::Answer,
+            confidence_threshold: recognizer.confidence_threshold,
+            sensitivity: recognizer.sensitivity_level,
+            speed_vs_accuracy: recognizer.speed_vs_accuracy,
+            no_input_timeout_ms: Some(recognizer.no_input_timeout_ms),
+            recognition_timeout_ms: Some(recognizer.recognition_timeout_ms),
+            speech_complete_timeout_ms: some(recognizer.speech_complete_timeout_ms),
+            speech_incomplete_timeout_ms: some(recognizer.speech_incomplete_timeout_ms),
+            ..Listen::default()
+        };
+        let message = Some(recognizer.message_timeout_ms);
+        let beep = Listen { goal: Goal::Beep, recognition_timeout_ms: message, ..answer.clone() };
+        stream::Config {
+            streams: self.streams.clone(),
+            answer,
+            beep,
+            revise: Duration::from_millis(self.detect.revise_ms),
+            grace: Duration::from_millis(self.rtp.grace_ms),
+            retry_after_s: self.call.retry_after_s,
+            drain_timeout: Duration::from_millis(self.call.drain_timeout_ms),
         }
     }
 
@@ -168,14 +196,13 @@ impl Config {
         self.sip.validate().map_err(in_section("sip"))?;
         self.mrcp.validate().map_err(in_section("mrcp"))?;
         self.rtsp.validate().map_err(in_section("rtsp"))?;
-        let needs_tls = net::needs_tls(&self.sip, &self.mrcp) || self.http.speaks_tls() || self.ops.speaks_tls();
+        let needs_tls = net::needs_tls(&self.sip, &self.mrcp) || self.http.speaks_tls() || self.streams.speaks_tls();
         self.tls.validate(needs_tls).map_err(in_section("tls"))?;
         self.call.validate().map_err(in_section("call"))?;
         self.fetch.validate().map_err(in_section("fetch"))?;
         self.http.validate().map_err(in_section("http"))?;
-        self.ops.validate().map_err(in_section("ops"))?;
-        self.feedback.validate().map_err(in_section("feedback"))?;
         self.waveforms.validate().map_err(in_section("waveforms"))?;
+        self.streams.validate().map_err(in_section("streams"))?;
         self.rtp.validate().map_err(in_section("rtp"))?;
         self.engine.validate().map_err(in_section("engine"))?;
         self.detect.validate().map_err(in_section("detect"))?;

@@ -7,4 +7,5 @@ pub mod rtp;
 pub mod rtsp;
 pub mod sdp;
 pub mod sip;
+pub mod stream;
 pub mod text;

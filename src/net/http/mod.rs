@@ -6,24 +6,29 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::net::http::config::HttpConfig;
 use crate::net::tcp;
 use crate::net::tls::{Spoken, Tls};
 
-/// A connection that was begun so long ago is closed, whatever its peer does or doesn't.
+/// A connection for pages that was begun so long ago is closed, whatever its peer does or doesn't.
 const MAX_CONNECTION: Duration = Duration::from_secs(300);
 
 /// How long requests that are under way may last when the server stops.
@@ -49,28 +54,52 @@ impl Site {
     }
 }
 
-/// Where a request comes from.
+/// What a listener's connections may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Remote(pub(super) SocketAddr);
+pub struct Limits {
+    /// Connections at once; further ones are closed at once.
+    pub connections: usize,
+    /// How long a connection may last, whatever its peer does, that has not become another protocol's.
+    pub whole: Duration,
+    /// How long nothing may come on one that has (101 Switching Protocols).
+    pub idle: Duration,
+}
 
-impl Connected<IncomingStream<'_, Ready>> for Remote {
-    fn connect_info(stream: IncomingStream<'_, Ready>) -> Self {
-        Self(*stream.remote_addr())
+impl Limits {
+    /// Those of pages.
+    pub(super) fn pages(config: &HttpConfig) -> Self {
+        Self { connections: config.max_connections, whole: MAX_CONNECTION, idle: MAX_CONNECTION }
     }
+}
+
+/// A listener that serves another layer's router as [`HttpConfig`] says of pages. Its handlers find the peer's address as
+/// `ConnectInfo<SocketAddr>`.
+#[derive(Debug, Clone)]
+pub struct HttpDoor {
+    /// The section of its settings, for errors.
+    pub name: &'static str,
+    /// What it is bound to; port 0: a free one.
+    pub address: SocketAddr,
+    /// Whether it is HTTPS, with the certificate of `[tls]`.
+    pub tls: bool,
+    /// What its connections may take.
+    pub limits: Limits,
+    /// What is served.
+    pub router: Router,
 }
 
 /// Serves until `closing`, over TLS if there is a certificate.
 pub(super) async fn serve(
     listener: TcpListener,
-    max_connections: usize,
+    limits: Limits,
     tls: Option<Tls>,
     router: Router,
     closing: CancellationToken,
 ) {
     let Ok(address) = listener.local_addr() else { return };
     let (ready, connections) = mpsc::channel(1);
-    let router = router.into_make_service_with_connect_info::<Remote>();
-    let serving = axum::serve(Ready { connections, address }, router);
+    let service = router.layer(middleware::from_fn(follow)).into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(Ready { connections, address }, service);
     let serving = serving.with_graceful_shutdown(closing.clone().cancelled_owned());
     let late = async {
         closing.cancelled().await;
@@ -82,14 +111,19 @@ pub(super) async fn serve(
                 tracing::error!(%error, "the HTTP listener");
             }
         }
-        () = accept(listener, max_connections, tls, ready) => {}
+        () = accept(listener, limits, tls, ready) => {}
         () = late => {}
     }
 }
 
 /// Takes connections; a handshake that is slow holds up no other.
-async fn accept(listener: TcpListener, limit: usize, tls: Option<Tls>, ready: mpsc::Sender<(Connection, SocketAddr)>) {
-    let connections = Arc::new(Semaphore::new(limit));
+async fn accept(
+    listener: TcpListener,
+    limits: Limits,
+    tls: Option<Tls>,
+    ready: mpsc::Sender<(Connection, SocketAddr)>,
+) {
+    let connections = Arc::new(Semaphore::new(limits.connections));
     let mut handshakes = JoinSet::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -97,7 +131,7 @@ async fn accept(listener: TcpListener, limit: usize, tls: Option<Tls>, ready: mp
             Some(_) = handshakes.join_next() => continue,
         };
         let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
-            tracing::warn!(%peer, limit, "too many HTTP connections: one is refused");
+            tracing::warn!(%peer, limit = limits.connections, "too many HTTP connections: one is refused");
             continue;
         };
         let (tls, ready) = (tls.clone(), ready.clone());
@@ -109,10 +143,40 @@ async fn accept(listener: TcpListener, limit: usize, tls: Option<Tls>, ready: mp
                     None => return,
                 },
             };
-            let end = Box::pin(tokio::time::sleep(MAX_CONNECTION));
+            let connection = Connection {
+                stream,
+                end: Box::pin(tokio::time::sleep(limits.whole)),
+                idle: limits.idle,
+                upgraded: Arc::default(),
+                heard: None,
+                _permit: permit,
+            };
             // Nobody takes it when the server stops.
-            ready.send((Connection { stream, end, _permit: permit }, peer)).await.ok();
+            ready.send((connection, peer)).await.ok();
         });
+    }
+}
+
+/// Tells handlers the peer's address, and the connection that it has become another protocol's.
+async fn follow(ConnectInfo(peer): ConnectInfo<Peer>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(ConnectInfo(peer.address));
+    let response = next.run(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        peer.upgraded.store(true, Ordering::Relaxed);
+    }
+    response
+}
+
+/// Whose connection it is.
+#[derive(Debug, Clone)]
+struct Peer {
+    address: SocketAddr,
+    upgraded: Arc<AtomicBool>,
+}
+
+impl Connected<IncomingStream<'_, Ready>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Ready>) -> Self {
+        Self { address: *stream.remote_addr(), upgraded: Arc::clone(&stream.io().upgraded) }
     }
 }
 
@@ -147,14 +211,29 @@ impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 struct Connection {
     stream: Pin<Box<dyn Io>>,
     end: Pin<Box<Sleep>>,
+    idle: Duration,
+    /// It has become another protocol's.
+    upgraded: Arc<AtomicBool>,
+    /// When something came last, since then.
+    heard: Option<Instant>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn poll_end(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
+        if self.heard.is_none() && self.upgraded.load(Ordering::Relaxed) {
+            self.heard(Instant::now());
+        }
+        while self.end.as_mut().poll(context).is_ready() {
+            let end = self.heard.map(|heard| heard + self.idle).filter(|end| *end > Instant::now());
+            self.end.as_mut().reset(end.ok_or(io::ErrorKind::TimedOut)?);
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, now: Instant) {
+        if self.heard.replace(now).is_none() {
+            self.end.as_mut().reset(now + self.idle);
         }
     }
 }
@@ -166,7 +245,12 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.poll_end(context)?;
-        self.stream.as_mut().poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(self.stream.as_mut().poll_read(context, buffer))?;
+        if self.heard.is_some() && buffer.filled().len() > before {
+            self.heard(Instant::now());
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

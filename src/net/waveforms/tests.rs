@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::audio::wav::{self, Channels};
-use crate::net::http::{self, HttpConfig, Site};
+use crate::net::http::{self, HttpConfig, Limits, Site};
 
 const fn site(address: SocketAddr, advertised: Option<IpAddr>) -> Site {
     Site { address, tls: false, advertised }
@@ -22,7 +22,7 @@ async fn start(config: WaveformsConfig) -> (Waveforms, CancellationToken) {
     tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
     tokio::spawn(http::serve(
         listener,
-        HttpConfig::default().max_connections,
+        Limits::pages(&HttpConfig::default()),
         None,
         waveforms.router(),
         closing.clone(),
