@@ -90,7 +90,7 @@ enum Transport {
     Tcp,
 }
 
-fn parse_server(text: &str) -> Result<(String, u16), String> {
+pub(super) fn parse_server(text: &str) -> Result<(String, u16), String> {
     let port = |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or(format!("{text:?} is no port"));
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or("the bracket is not closed")?;
@@ -109,7 +109,7 @@ fn parse_server(text: &str) -> Result<(String, u16), String> {
     if host.is_empty() { Err("the host is missing".to_owned()) } else { Ok((host.to_owned(), port)) }
 }
 
-fn parse_parameter(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it has no = between name and value")?;
     if name.is_empty() { Err("the name is missing".to_owned()) } else { Ok((name.to_owned(), value.to_owned())) }
 }

@@ -10,6 +10,7 @@ mod detect;
 mod eval;
 mod features;
 mod lines;
+mod load;
 mod offline;
 mod points;
 mod progress;
@@ -38,6 +39,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Place a call to an MRCPv2 recognizer, stream a recording, print the result.
     Call(call::Arguments),
+    /// Put a load of many calls on an MRCPv2 recognizer, and measure it.
+    Load(load::Arguments),
     /// Start a server on free loopback ports, place three calls to it, and show what happens.
     Demo(demo::Arguments),
     /// Validate the configuration, the grammars and the model.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Call(arguments) => call::run(arguments),
+        Command::Load(arguments) => load::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Points(arguments) => points::run(arguments),

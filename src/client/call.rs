@@ -23,6 +23,7 @@ use crate::wire::mrcp::{
     ChannelIdentifier, EventName, HeaderName, Message, Method, Request, RequestId, RequestState, Response,
 };
 use crate::wire::rtp::srtp::{Bare, Cryptor, MasterKey, Suite};
+use crate::wire::sdp::ConnectionReuse;
 use crate::wire::sip::Uri;
 
 /// How long a request on the control connection is waited for.
@@ -186,7 +187,7 @@ impl Call {
 
         // A session identifier of NTP size that JavaScript and C clients can read as a signed number.
         let security = target.security()?;
-        let offer = sdp::offer(random() >> 2, local.ip(), rtp_port, &target.codecs, &security);
+        let offer = sdp::offer(random() >> 2, local.ip(), rtp_port, &target.codecs, ConnectionReuse::New, &security);
         line.uac.invite(Instant::now(), offer);
         tell(What::Inviting { uri: uri.to_string() });
         let answer = await_answer(&mut line, server, interrupt, &mut tell).await?;
@@ -560,6 +561,6 @@ fn identity() -> Identity {
 }
 
 /// A number that nobody else has: the standard library's randomly keyed hash of nothing.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -11,6 +11,7 @@
 mod call;
 mod event;
 mod line;
+pub mod load;
 mod mrcp;
 mod result;
 mod rtp;

@@ -7,7 +7,9 @@ use crate::client::event::CallError;
 use crate::client::rtp::payload_type;
 use crate::wire::rtp::srtp::{MasterKey, Suite};
 use crate::wire::sdp::description::{RTP_AVP, RTP_SAVP, TCP_MRCPV2, TCP_TLS_MRCPV2};
-use crate::wire::sdp::{self, Crypto, Fingerprint, InlineKey, MediaDescription, MediaKind, SessionDescription};
+use crate::wire::sdp::{
+    self, ConnectionReuse, Crypto, Fingerprint, InlineKey, MediaDescription, MediaKind, SessionDescription,
+};
 
 /// What of a call is encrypted.
 #[derive(Debug, Clone, Default)]
@@ -18,15 +20,23 @@ pub(super) struct Security {
     pub(super) srtp: Option<(Suite, MasterKey)>,
 }
 
-/// The offer: one control channel for a speech recognizer, one audio stream that we send.
-pub(super) fn offer(session_id: u64, local: IpAddr, rtp_port: u16, codecs: &[Codec], security: &Security) -> Vec<u8> {
+/// The offer: one control channel for a speech recognizer, on a connection of its own or one that stands (RFC 4145
+/// section 5), and one audio stream that we send.
+pub(super) fn offer(
+    session_id: u64,
+    local: IpAddr,
+    rtp_port: u16,
+    codecs: &[Codec],
+    reuse: ConnectionReuse,
+    security: &Security,
+) -> Vec<u8> {
     let address = match local {
         IpAddr::V4(address) => format!("IN IP4 {address}"),
         IpAddr::V6(address) => format!("IN IP6 {address}"),
     };
     let mut text = format!("v=0\r\no=answerd {session_id} 1 {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n");
     let protocol = if security.tls.is_some() { TCP_TLS_MRCPV2 } else { TCP_MRCPV2 };
-    text += &format!("m=application 9 {protocol} 1\r\na=setup:active\r\na=connection:new\r\n");
+    text += &format!("m=application 9 {protocol} 1\r\na=setup:active\r\na=connection:{}\r\n", reuse.as_str());
     if let Some(Some(fingerprint)) = &security.tls {
         text += &format!("a=fingerprint:{fingerprint}\r\n");
     }
@@ -55,6 +65,8 @@ const CRYPTO_TAG: u32 = 1;
 pub(super) struct Settled {
     pub(super) mrcp: SocketAddr,
     pub(super) channel: String,
+    /// The control channel wants a connection of its own, whatever was offered.
+    pub(super) new_connection: bool,
     pub(super) rtp: SocketAddr,
     pub(super) codec: Codec,
     pub(super) payload_type: u8,
@@ -101,6 +113,7 @@ pub(super) fn settle(answer: &[u8], codecs: &[Codec], security: &Security) -> Re
     Ok(Settled {
         mrcp: address_of(&answer, control)?,
         channel: channel.to_owned(),
+        new_connection: control.connection_reuse() != Some(ConnectionReuse::Existing),
         rtp: address_of(&answer, audio)?,
         codec,
         payload_type,
@@ -141,7 +154,14 @@ mod tests {
 
     #[test]
     fn the_offer_reads_back() {
-        let text = offer(7, "192.0.2.7".parse().expect("an address"), 4000, &CODECS, &Security::default());
+        let text = offer(
+            7,
+            "192.0.2.7".parse().expect("an address"),
+            4000,
+            &CODECS,
+            ConnectionReuse::New,
+            &Security::default(),
+        );
         let offer = sdp::parse(&text).expect("SDP");
         assert_eq!(offer.write(), text);
         assert!(offer.media[0].is_control());
@@ -166,7 +186,8 @@ mod tests {
         let key = MasterKey::new(vec![0; 30]);
         let fingerprint = Fingerprint { hash: "sha-256".to_owned(), octets: vec![1, 2] };
         let security = Security { tls: Some(Some(fingerprint.clone())), srtp: Some((Suite::AesCm128HmacSha1_80, key)) };
-        let text = offer(7, "192.0.2.7".parse().expect("an address"), 4000, &CODECS, &security);
+        let text =
+            offer(7, "192.0.2.7".parse().expect("an address"), 4000, &CODECS, ConnectionReuse::Existing, &security);
         let offer = sdp::parse(&text).expect("SDP");
         assert_eq!(offer.write(), text);
         assert_eq!((offer.media[0].protocol.as_str(), offer.media[1].protocol.as_str()), (TCP_TLS_MRCPV2, RTP_SAVP));

@@ -14,6 +14,7 @@ mod conformance;
 mod eval;
 mod fetch;
 mod headers;
+mod load;
 mod recognizer;
 mod replay;
 mod rfc6787;

@@ -132,6 +132,17 @@ impl Sender {
         self.sequence_number = self.sequence_number.wrapping_add(1);
     }
 
+    /// The fixed header of the next packet, for a payload that is kept elsewhere, and counts on.
+    pub const fn header(&mut self, payload_type: u8, marker: bool, ticks: u32) -> [u8; 12] {
+        let [sequence_high, sequence_low] = self.sequence_number.to_be_bytes();
+        let [t3, t2, t1, t0] = self.timestamp.to_be_bytes();
+        let [s3, s2, s1, s0] = self.ssrc.to_be_bytes();
+        self.sequence_number = self.sequence_number.wrapping_add(1);
+        self.skip(ticks);
+        let kind = payload_type & 0x7F | (marker as u8) << 7;
+        [0x80, kind, sequence_high, sequence_low, t3, t2, t1, t0, s3, s2, s1, s0]
+    }
+
     /// Lets time pass without a packet: a silence that is not sent.
     pub const fn skip(&mut self, ticks: u32) {
         self.timestamp = self.timestamp.wrapping_add(ticks);
@@ -144,6 +155,18 @@ mod tests {
 
     use super::*;
     use crate::wire::rtp::Datagram;
+
+    #[test]
+    fn a_header_alone_is_that_of_the_whole_packet() {
+        let mut whole = Sender::new(0x1234_5678, u16::MAX, u32::MAX - 100);
+        let mut alone = whole.clone();
+        for marker in [true, false, false] {
+            let mut datagram = Vec::new();
+            whole.write(8, marker, &[1, 2, 3], 160, &mut datagram);
+            assert_eq!(datagram[..12], alone.header(8, marker, 160));
+            assert_eq!((whole.sequence_number, whole.timestamp), (alone.sequence_number, alone.timestamp));
+        }
+    }
 
     #[test]
     fn headers_extension_sources_and_padding() {
