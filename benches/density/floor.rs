@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::server::usage;
 use answerd::audio::SAMPLE_RATE;
 use answerd::detect::{Analyzer, Config, HOP, Model, Plans, STEP_HOPS};
 use mio::{Events, Interest, Poll, Token};
@@ -114,15 +115,19 @@ fn thread_cpu() -> f64 {
     text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default() / 1e9
 }
 
-/// Repeats work for a while; gives what one time of it takes of a processor.
+/// Repeats work until it has taken a second of a processor; gives what one time of it takes, with all threads that help.
 fn cost(mut work: impl FnMut()) -> f64 {
+    let cpu = || usage("self").map_or(0.0, |usage| usage.cpu.0 + usage.cpu.1);
     work();
-    let (began, cpu, mut times) = (Instant::now(), thread_cpu(), 0u32);
-    while began.elapsed() < Duration::from_secs(2) || times < 3 {
-        work();
-        times += 1;
+    let (began, mut times) = (cpu(), 0u32);
+    while cpu() - began < 1.0 {
+        // To look at the clock costs something itself.
+        for _ in 0..16 {
+            work();
+        }
+        times += 16;
     }
-    (thread_cpu() - cpu) / f64::from(times)
+    (cpu() - began) / f64::from(times)
 }
 
 fn spectra(sound: &[i16]) -> f64 {

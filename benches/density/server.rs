@@ -85,7 +85,7 @@ impl Drop for Server {
 /// The address in the line that says that the server is ready.
 fn sip_of(line: &str) -> Option<SocketAddr> {
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    let sip = value.get("fields")?.get("sip")?.as_str()?;
+    let sip = value.get("sip")?.as_str()?;
     sip.split(',').find_map(|one| one.strip_prefix("udp:"))?.parse().ok()
 }
 

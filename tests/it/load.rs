@@ -52,7 +52,9 @@ fn spec(server: SocketAddr, total: u64, sounds: Vec<CallSound>) -> Spec {
 /// Runs a load in a thread of its own; `held` is told how many calls are held, about once a second.
 async fn run(spec: Spec, held: mpsc::UnboundedSender<u64>) -> Result<Report, LoadError> {
     let work = tokio::task::spawn_blocking(move || {
-        load::run(&spec, &CancellationToken::new(), &mut |progress| drop(held.send(progress.held)))
+        load::run(&spec, &CancellationToken::new(), &mut |progress| {
+            held.send(progress.held).ok();
+        })
     });
     timeout(PATIENCE, work).await.expect("the load does not end").unwrap()
 }
