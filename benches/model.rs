@@ -46,7 +46,7 @@ fn main() {
 /// Prints what one step costs, and what that makes of a second of one call.
 fn measure(runtime: &str, config: &Config) {
     let mut model = Model::load(config).expect("the built-in model runs");
-    for batch in [1, 8, 64] {
+    for batch in [1, 4, 16, 64] {
         assert_eq!(model.trial(batch), batch, "{runtime} tells nothing");
         let name = format!("one step of the model, {runtime}, batch of {batch}");
         time(&name, batch as f64 / STEPS, "call-second", || model.trial(batch));

@@ -170,7 +170,7 @@ impl Detector {
                     continue;
                 }
             };
-            let (taken, evidence) = self.senses.push(frame);
+            let (taken, evidence) = self.senses.push(frame, self.policy.is_some());
             match queued {
                 Queued::Sound(samples) => {
                     *samples -= taken;

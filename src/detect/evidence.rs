@@ -105,11 +105,12 @@ impl Senses {
     /// Counts speech and steps from now on; levels and tones are followed on.
     pub(super) fn restart(&mut self) {
         self.activity.restart(self.analyzer.now());
-        self.extractor.restart();
+        self.extractor.restart(self.analyzer.last());
     }
 
-    /// Takes samples up to the next hop's end, and tells how many it took and what the hop showed if it is complete.
-    pub(super) fn push(&mut self, frame: Frame<'_>) -> (usize, Option<Evidence>) {
+    /// Takes samples up to the next hop's end, and tells how many it took and what the hop showed if it is complete. Steps for
+    /// the model are gathered if somebody listens, from a [`Self::restart`] on.
+    pub(super) fn push(&mut self, frame: Frame<'_>, listening: bool) -> (usize, Option<Evidence>) {
         let taken = match frame {
             Frame::Sound(sound) => self.analyzer.take(sound),
             Frame::Missing { samples } => self.analyzer.take_missing(samples),
@@ -119,12 +120,16 @@ impl Senses {
         }
         let hop = self.analyzer.last();
         self.activity.push(hop);
-        let step = match self.extractor.push(hop, &self.activity) {
-            Some(features) => {
+        let step = match listening.then(|| self.extractor.push(hop, &self.activity)) {
+            Some(Some(features)) => {
                 self.features = features;
                 true
             }
-            None => false,
+            Some(None) => false,
+            None => {
+                self.extractor.pass(hop);
+                false
+            }
         };
         let key = self.keys.push(hop);
         let ended = self.tones.push(hop, &self.analyzer);
@@ -173,7 +178,7 @@ pub fn candidates_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Candidate> {
     for frame in frames {
         let mut left = *frame;
         while !left.is_empty() {
-            let (taken, evidence) = senses.push(left);
+            let (taken, evidence) = senses.push(left, false);
             left = left.skip(taken);
             candidates.extend(evidence.into_iter().flat_map(|evidence| evidence.beeps));
         }

@@ -69,6 +69,8 @@ pub type Features = [f32; FEATURES];
 pub struct Extractor {
     peak_db: f32,
     bands: Option<[f32; BANDS]>,
+    /// The last hop was passed over, so its bands are not known.
+    passed: bool,
     sum: Sum,
     hops: usize,
     /// The last 20 ms' bands, and what the step told of its sound.
@@ -102,6 +104,7 @@ impl Default for Extractor {
         Self {
             peak_db: LEAST_PEAK_DB,
             bands: None,
+            passed: false,
             sum: Sum::default(),
             hops: 0,
             part: [0.0; BANDS],
@@ -112,8 +115,11 @@ impl Default for Extractor {
 }
 
 impl Extractor {
-    /// Begins a new step with the next hop; the level learnt is kept.
-    pub fn restart(&mut self) {
+    /// Begins a new step with the hop after this one; the level learnt is kept.
+    pub fn restart(&mut self, last: &Hop) {
+        if std::mem::take(&mut self.passed) {
+            self.bands = Some(self.relative_bands(last));
+        }
         self.sum = Sum::default();
         self.hops = 0;
         self.part = [0.0; BANDS];
@@ -141,12 +147,34 @@ impl Extractor {
         Some(features)
     }
 
-    fn add(&mut self, hop: &Hop, activity: &Activity) {
+    /// Takes one hop that belongs to no step, since nobody listens: only its level is learnt.
+    pub fn pass(&mut self, hop: &Hop) {
+        self.bands = None;
+        self.passed = !hop.tainted;
+        if !hop.tainted {
+            self.learn(hop);
+        }
+    }
+
+    fn learn(&mut self, hop: &Hop) {
         self.peak_db = (self.peak_db - PEAK_DECAY_DB).max(hop.level_db).max(LEAST_PEAK_DB);
-        let relative = |db: f32| ((db - self.peak_db) / 20.0).clamp(-2.5, 0.5);
+    }
+
+    /// A level relative to the running peak, as it is told.
+    fn relative(&self, db: f32) -> f32 {
+        ((db - self.peak_db) / 20.0).clamp(-2.5, 0.5)
+    }
+
+    fn relative_bands(&self, hop: &Hop) -> [f32; BANDS] {
         let mut bands = decibels(mel_bands(&hop.power));
-        bands.iter_mut().for_each(|band| *band = relative(*band));
-        let level = relative(hop.level_db);
+        bands.iter_mut().for_each(|band| *band = self.relative(*band));
+        bands
+    }
+
+    fn add(&mut self, hop: &Hop, activity: &Activity) {
+        self.learn(hop);
+        let bands = self.relative_bands(hop);
+        let level = self.relative(hop.level_db);
         let sum = &mut self.sum;
         sum.loudest = if sum.heard == 0.0 { level } else { sum.loudest.max(level) };
         sum.heard += 1.0;
@@ -297,4 +325,44 @@ fn mel_edges() -> [usize; BANDS + 2] {
         edges[n] = if n == 0 { bin } else { bin.max(edges[n - 1] + 2) };
     }
     edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::spectrum::Analyzer;
+    use crate::detect::transform::Plans;
+
+    #[test]
+    fn hops_that_belong_to_no_step_are_learnt_from() {
+        let mut state = 1_u32;
+        let sound: Vec<i16> = (0..16_000_i32)
+            .map(|n| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let loud = if (4_000..6_000).contains(&n) { 4 } else { 1 };
+                (state >> 20) as i16 * loud
+            })
+            .collect();
+        let (mut heeded, mut passed) = (Extractor::default(), Extractor::default());
+        let activity = Activity::default();
+        let mut analyzer = Analyzer::new(&Plans::default());
+        let mut steps = 0;
+        for (n, samples) in sound.chunks(80).enumerate() {
+            analyzer.take(samples);
+            let Some(hop) = analyzer.hop() else { continue };
+            if n < 105 {
+                heeded.push(hop, &activity);
+                passed.pass(hop);
+            } else {
+                let told = heeded.push(hop, &activity);
+                assert_eq!(told, passed.push(hop, &activity));
+                steps += usize::from(told.is_some());
+            }
+            if n == 104 {
+                heeded.restart(hop);
+                passed.restart(hop);
+            }
+        }
+        assert_eq!(steps, 9);
+    }
 }

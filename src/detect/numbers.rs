@@ -21,8 +21,11 @@ pub(super) fn sum(row: &[f32]) -> f32 {
             lanes[n] += eight[n];
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (b + f)) + ((c + g) + (d + h)) + rest.iter().sum::<f32>()
+    let mut fours = [0.0; LANES / 2];
+    for n in 0..LANES / 2 {
+        fours[n] = lanes[n] + lanes[n + LANES / 2];
+    }
+    fours.iter().sum::<f32>() + rest.iter().sum::<f32>()
 }
 
 /// The largest of a row of a multiple of eight numbers, or 0.

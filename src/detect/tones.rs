@@ -324,9 +324,10 @@ fn envelope(track: &Track, hop: &Hop, analyzer: &Analyzer) -> Look {
         grain_of(SampleTime(track.first.0.saturating_sub(centre))),
         grain_of(SampleTime(track.last.0.saturating_sub(centre))),
     );
-    let mut plateau: Vec<f32> = grains[inner.0..=inner.1.max(inner.0)].iter().filter_map(size).collect();
-    plateau.sort_by(f32::total_cmp);
-    let amplitude = plateau.get(plateau.len() / 2).copied().unwrap_or(0.0);
+    let mut plateau: Vec<f32> = Vec::with_capacity(grains.len());
+    plateau.extend(grains[inner.0..=inner.1.max(inner.0)].iter().filter_map(size));
+    let middle = plateau.len() / 2;
+    let amplitude = if plateau.is_empty() { 0.0 } else { *plateau.select_nth_unstable_by(middle, f32::total_cmp).1 };
     let half = amplitude / 2.0;
     let under = |grain: usize| size(&grains[grain]).is_some_and(|size| size < half);
 
@@ -359,9 +360,11 @@ fn envelope(track: &Track, hop: &Hop, analyzer: &Analyzer) -> Look {
 
     // Away from the edges: ripple of the size, and the phase against time.
     let margin = SMOOTH / GRAIN / 2 + 1;
-    let inside: Vec<(f64, f32, f32)> = (on + margin..off.saturating_sub(margin) + 1)
-        .filter_map(|grain| grains[grain].map(|(re, im)| (grain as f64, re.hypot(im), im.atan2(re))))
-        .collect();
+    let mut inside: Vec<(f64, f32, f32)> = Vec::with_capacity(grains.len());
+    inside.extend(
+        (on + margin..off.saturating_sub(margin) + 1)
+            .filter_map(|grain| grains[grain].map(|(re, im)| (grain as f64, re.hypot(im), im.atan2(re)))),
+    );
     let mean = inside.iter().map(|grain| grain.1).sum::<f32>() / inside.len().max(1) as f32;
     let spread = inside.iter().map(|grain| (grain.1 - mean).powi(2)).sum::<f32>() / inside.len().max(1) as f32;
     let (slope, jitter) = phase(&inside);

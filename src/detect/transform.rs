@@ -106,10 +106,11 @@ impl Plans {
         let mut z = [Complex::default(); HALF];
         tables.samples.process_immutable_with_scratch(&input, &mut z, scratch);
 
-        let (re, im) = (part::<{ HALF + 1 }>(&z, |z| z.re), part::<{ HALF + 1 }>(&z, |z| z.im));
+        let (mut re, mut im) = ([0.0; HALF], [0.0; HALF]);
+        take_apart(&z, &mut re, &mut im);
         let mut mirrored = [0.0; QUARTER];
         let scale = tables.scale / 4.0;
-        for k in 0..QUARTER {
+        for k in 1..QUARTER {
             let (a_re, a_im, b_re, b_im) = (re[k], im[k], re[HALF - k], im[HALF - k]);
             // Spectra of the even and of the odd samples, twice; the latter turned.
             let (even_re, even_im) = (a_re + b_re, a_im - b_im);
@@ -121,10 +122,14 @@ impl Plans {
             power[k] = (own_re * own_re + own_im * own_im) * scale;
             mirrored[k] = (mirrored_re * mirrored_re + mirrored_im * mirrored_im) * scale;
         }
-        power[QUARTER] = z[QUARTER].norm_sqr() * tables.scale;
-        for k in 0..QUARTER {
+        for k in 1..QUARTER {
             power[HALF - k] = mirrored[k];
         }
+        // Those that mirror themselves.
+        let (sum, difference) = (re[0] + im[0], re[0] - im[0]);
+        power[0] = sum * sum * tables.scale;
+        power[QUARTER] = z[QUARTER].norm_sqr() * tables.scale;
+        power[HALF] = difference * difference * tables.scale;
     }
 
     /// How periodic the sound of a power spectrum is at a voice's pitch, 0.0 to 1.0, and that pitch in hertz; bins under `from`
@@ -169,9 +174,10 @@ impl Plans {
         }
         tables.powers.process_with_scratch(&mut z, scratch);
 
-        let (re, im) = (part::<{ QUARTER + 1 }>(&z, |z| z.re), part::<{ QUARTER + 1 }>(&z, |z| z.im));
+        let (mut re, mut im) = ([0.0; QUARTER], [0.0; QUARTER]);
+        take_apart(&z, &mut re, &mut im);
         let (mut even, mut step) = ([0.0; EIGHTH], [0.0; EIGHTH]);
-        for k in 0..EIGHTH {
+        for k in 1..EIGHTH {
             let (a_re, a_im, b_re, b_im) = (re[k], im[k], re[QUARTER - k], im[QUARTER - k]);
             let (odd_re, odd_im) = (a_im + b_im, b_re - a_re);
             let (cos, sin) = (tables.coarse_cos[k], tables.coarse_sin[k]);
@@ -181,8 +187,8 @@ impl Plans {
         // What the lags of 0 and of half the points have of the first and the last bin, twice, is theirs once.
         let mut odd = sum(&first) - (low[0] - high[0]);
         let mut correlation = [0.0; QUARTER];
-        // There is no step to the first one.
-        step[0] = 0.0;
+        // The first one is the whole, and there is no step to it.
+        even[0] = re[0] + im[0];
         for k in 0..EIGHTH {
             odd -= step[k];
             (correlation[2 * k], correlation[2 * k + 1]) = (even[k], odd);
@@ -191,15 +197,11 @@ impl Plans {
     }
 }
 
-/// Takes one part of complex numbers, and that of the first once more at the end: what mirrors number `k` stands at
-/// `N - 1 - k`.
-#[inline(always)]
-fn part<const N: usize>(z: &[Complex<f32>], of: impl Fn(&Complex<f32>) -> f32) -> [f32; N] {
-    let z = &z[..N - 1];
-    let mut parts = [0.0; N];
-    for k in 0..N - 1 {
-        parts[k] = of(&z[k]);
+/// Takes complex numbers apart: real and imaginary parts.
+#[inline(never)]
+fn take_apart<const N: usize>(z: &[Complex<f32>; N], re: &mut [f32; N], im: &mut [f32; N]) {
+    for k in 0..N {
+        re[k] = z[k].re;
+        im[k] = z[k].im;
     }
-    parts[N - 1] = of(&z[0]);
-    parts
 }

@@ -1,0 +1,60 @@
+//! What reading and writing messages costs: SIP, SDP, MRCP as FreeSWITCH sends them, and RTP.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a program of its own, at the edge"
+)]
+
+use std::hint::black_box;
+
+use answerd::wire::mrcp::Parser;
+use answerd::wire::rtp::{Packet, Sender};
+use answerd::wire::{sdp, sip};
+use timing::time;
+
+mod timing;
+
+const OFFER: &[u8] = include_bytes!("../tests/data/sdp/freeswitch-offer-telephone-event.sdp");
+const RECOGNIZE: &[u8] = include_bytes!("../tests/data/mrcp/freeswitch-recognize-all-params.mrcp");
+/// A packet of 20 ms of G.711, and how many of them a second has.
+const PACKET: usize = 160;
+const PACKETS: f64 = 50.0;
+
+fn main() {
+    let message = "message";
+    let invite = [
+        "INVITE sip:answerd@192.0.2.1:8060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5090;rport;branch=z9hG4bKZpUpQjSy\r\n",
+        "Max-Forwards: 70\r\nFrom: <sip:192.0.2.2:5090>;tag=rpUa4gt2Sc84H\r\nTo: <sip:answerd@192.0.2.1:8060>\r\n",
+        "Call-ID: 6b6f9c4e-3d3c-123d-9ba2-0242ac120003\r\nCSeq: 114245366 INVITE\r\nContact: <sip:192.0.2.2:5090>\r\n",
+        "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\nContent-Type: application/sdp\r\n",
+        &format!("Content-Length: {}\r\n\r\n", OFFER.len()),
+    ];
+    let invite = [invite.concat().as_bytes(), OFFER].concat();
+    let parsed = sip::parse(&invite).expect("the request is well-formed");
+    time("SIP: an INVITE with its offer, read", 1.0, message, || sip::parse(black_box(&invite)).is_ok());
+    time("SIP: the like, written", 1.0, message, || black_box(&parsed).write().len());
+    let offer = sdp::parse(OFFER).expect("the offer is well-formed");
+    time("SDP: an offer, read", 1.0, message, || sdp::parse(black_box(OFFER)).is_ok());
+    time("SDP: the like, written", 1.0, message, || black_box(&offer).write().len());
+
+    let mut parser = Parser::default();
+    parser.feed(RECOGNIZE);
+    let request = parser.poll_message().ok().flatten().expect("the file has a whole request");
+    time("MRCP: a RECOGNIZE with its grammar, read", 1.0, message, || {
+        parser.feed(black_box(RECOGNIZE));
+        let read = parser.poll_message();
+        assert!(matches!(read, Ok(Some(_))));
+    });
+    time("MRCP: the like, written", 1.0, message, || black_box(&request).write().len());
+
+    let second = "call-second";
+    let payload = [0x7f; PACKET];
+    let mut sender = Sender::new(0x1234_5678, 0, 0);
+    let mut datagram = Vec::new();
+    time("RTP: a packet, written", 1.0 / PACKETS, second, || {
+        datagram.clear();
+        sender.write(0, false, black_box(&payload), PACKET as u32, &mut datagram);
+    });
+    time("RTP: a packet, read", 1.0 / PACKETS, second, || Packet::parse(black_box(&datagram)).is_ok());
+}
