@@ -37,6 +37,10 @@ pub struct Config {
     pub fetch: net::FetchConfig,
     /// Where HTTP is spoken.
     pub http: net::HttpConfig,
+    /// Where the pages for operators are.
+    pub ops: net::OpsConfig,
+    /// How many calls are remembered for feedback.
+    pub feedback: ops::FeedbackConfig,
     /// Where recordings are kept, and how long.
     pub waveforms: net::WaveformsConfig,
     /// Where call audio is taken over WebSocket and AudioSocket.
@@ -148,6 +152,8 @@ impl Config {
             call: self.call.clone(),
             fetch: self.fetch.clone(),
             http: self.http.clone(),
+            ops: self.ops.clone(),
+            feedback: self.feedback.clone(),
             waveforms: self.waveforms.clone(),
             session: Arc::new(self.recognizer.clone()),
             endpoint: self.sip.endpoint(self.call.retry_after_s),
@@ -196,11 +202,14 @@ impl Config {
         self.sip.validate().map_err(in_section("sip"))?;
         self.mrcp.validate().map_err(in_section("mrcp"))?;
         self.rtsp.validate().map_err(in_section("rtsp"))?;
-        let needs_tls = net::needs_tls(&self.sip, &self.mrcp) || self.http.speaks_tls() || self.streams.speaks_tls();
+        let pages = self.http.speaks_tls() || self.ops.speaks_tls() || self.streams.speaks_tls();
+        let needs_tls = net::needs_tls(&self.sip, &self.mrcp) || pages;
         self.tls.validate(needs_tls).map_err(in_section("tls"))?;
         self.call.validate().map_err(in_section("call"))?;
         self.fetch.validate().map_err(in_section("fetch"))?;
         self.http.validate().map_err(in_section("http"))?;
+        self.ops.validate().map_err(in_section("ops"))?;
+        self.feedback.validate().map_err(in_section("feedback"))?;
         self.waveforms.validate().map_err(in_section("waveforms"))?;
         self.streams.validate().map_err(in_section("streams"))?;
         self.rtp.validate().map_err(in_section("rtp"))?;

@@ -13,6 +13,7 @@ use ort::value::TensorRef;
 use rten::{NodeId, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
+use sha2::{Digest, Sha256};
 
 use crate::detect::Config;
 use crate::detect::belief::{CLASSES, Posteriors};
@@ -175,12 +176,7 @@ impl Model {
         if config.rules_only {
             return Ok(Self::rules());
         }
-        #[allow(clippy::disallowed_methods, reason = "a model is a file, read once before any audio")]
-        let bytes = match &config.model {
-            Some(path) => std::fs::read(path).map_err(|error| ModelError::File(path.clone(), error))?,
-            None if BUILT_IN.is_empty() => return Err(ModelError::NotBuiltIn),
-            None => BUILT_IN.to_vec(),
-        };
+        let bytes = read(config)?;
         if let Some(library) = &config.onnxruntime {
             return Self::with_ort(&bytes, library);
         }
@@ -196,6 +192,14 @@ impl Model {
     #[must_use]
     pub fn rules() -> Self {
         Self { runner: Runner::Rules, backend: Backend::Rules, state: 0 }
+    }
+
+    /// SHA-256 of the model that the configuration asks for, as its card tells it.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn sha256(config: &Config) -> Result<String, ModelError> {
+        Ok(Sha256::digest(read(config)?).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// What runs it.
@@ -318,6 +322,15 @@ impl Model {
                 batch.take(&posteriors.to_vec(), &states.to_vec())
             }
         }
+    }
+}
+
+fn read(config: &Config) -> Result<Vec<u8>, ModelError> {
+    #[allow(clippy::disallowed_methods, reason = "a model is a file, read before any audio")]
+    match &config.model {
+        Some(path) => std::fs::read(path).map_err(|error| ModelError::File(path.clone(), error)),
+        None if BUILT_IN.is_empty() => Err(ModelError::NotBuiltIn),
+        None => Ok(BUILT_IN.to_vec()),
     }
 }
 

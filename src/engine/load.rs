@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::engine::counters::Shown;
+
 /// How busy the engine is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
@@ -104,6 +106,7 @@ pub(super) struct Gauges {
     rules_only: AtomicBool,
     model_left_out: AtomicU32,
     pub(super) replaced: AtomicU32,
+    pub(super) shown: Shown,
 }
 
 /// A number that is set and read whole.

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: clocks, sockets and threads")]
 
 mod config;
+mod counters;
 mod decisions;
 mod feed;
 mod listener;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use crate::engine::config::{EngineConfig, Keys, Peer, RtpConfig, Srtp};
+pub use crate::engine::counters::{Counters, Distribution, Liveness};
 pub use crate::engine::decisions::{
     BeepTimes, Decision, DecisionListener, Decisions, Door, Stage, Subject, Times, Told,
 };
@@ -222,7 +224,6 @@ impl Engine {
         &self.decisions
     }
 
-    /// Takes the right to one more call, `None` when all are taken.
     /// Takes the right to one more call; `None` where there is no room for it, as [`load`](Self::load) tells.
     #[must_use]
     pub fn admit(&self) -> Option<Permit> {
@@ -275,6 +276,20 @@ impl Engine {
             measured.lag_ms = measured.lag_ms.max(load.lag_ms);
         }
         measured
+    }
+
+    /// What the workers have counted; they show it some times a second.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut all = Counters::default();
+        self.workers.iter().for_each(|worker| all.add(&worker.gauges.shown.read()));
+        all
+    }
+
+    /// How each worker is.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Liveness> {
+        self.workers.iter().map(|worker| worker.gauges.shown.liveness()).collect()
     }
 
     /// Calls that are taken now.

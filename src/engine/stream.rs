@@ -62,6 +62,11 @@ impl Stream {
         self.events = None;
     }
 
+    /// What came over RTP, if that is where sound comes from.
+    pub(super) fn received(&self) -> Option<media::Stats> {
+        matches!(self.source, Source::Rtp(_)).then(|| self.source.stats())
+    }
+
     /// Takes what has come, and gives it to the detectors.
     pub(super) fn receive(&mut self, now: Instant, buffers: &mut Buffers) {
         let listeners = &mut self.listeners;

@@ -12,7 +12,8 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::audio::SAMPLE_RATE;
-use crate::detect::{Batch, Detector, Listen, Model};
+use crate::detect::{Backend, Batch, Detector, Listen, Model};
+use crate::engine::counters::Counted;
 use crate::engine::listener::{Listener, Playback};
 use crate::engine::load::{Gauges, Meter, Pace, Tick, Turned};
 use crate::engine::receive::Buffers;
@@ -52,6 +53,7 @@ pub(super) struct Worker {
     max_recording: usize,
     gauges: Arc<Gauges>,
     meter: Meter,
+    counted: Counted,
     pace: Pace,
     batch: Batch,
     /// Streams of which a detector waits for the model, and those whose step panicked.
@@ -76,6 +78,7 @@ pub(super) fn serve(inbox: &Receiver<Command>, mut worker: Worker, config: &Engi
             return;
         }
         let Worker { streams, load_model, gauges, .. } = worker;
+        let dead = Arc::clone(&gauges);
         gauges.replaced.fetch_add(1, Ordering::Relaxed);
         let lost = streams.len();
         tracing::error!(
@@ -90,6 +93,7 @@ pub(super) fn serve(inbox: &Receiver<Command>, mut worker: Worker, config: &Engi
             // Streams that wait in the inbox fail when it is dropped, and new ones go to the other workers.
             Err(error) => {
                 tracing::error!(%error, "no media worker can be made in the place of one that died");
+                dead.shown.set_gone();
                 return;
             }
         };
@@ -112,6 +116,7 @@ impl Worker {
             load_model,
             tick: Duration::from_millis(config.tick_ms),
             max_recording: usize::try_from(max_recording).unwrap_or(usize::MAX),
+            counted: Counted::new(&gauges.shown),
             gauges,
             meter: Meter::default(),
             pace: Pace::new(Duration::from_millis(config.model_lag_ms)),
@@ -130,7 +135,10 @@ impl Worker {
             // The sockets wait for the tick; commands don't.
             let command = if self.streams.is_empty() {
                 self.meter.idle(&self.gauges);
+                self.counted.show(&self.gauges.shown, std::iter::empty());
+                self.gauges.shown.set_working(false);
                 let command = inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
+                self.gauges.shown.set_working(true);
                 last_tick = Instant::now();
                 next_tick = last_tick;
                 command
@@ -166,6 +174,9 @@ impl Worker {
                 streams: self.streams.len(),
             };
             self.meter.tick(&tick, &self.gauges);
+            let streams = &self.streams;
+            let received = || streams.iter().filter_map(|(_, stream)| stream.received());
+            self.counted.tick(&self.gauges.shown, (now, lag, tick.wall), received);
             last_tick = now;
         }
     }
@@ -207,7 +218,9 @@ impl Worker {
             Command::Open(id, stream) => self.open(id, *stream),
             Command::Close(id) => {
                 if let Some(place) = self.places.remove(&id) {
-                    self.streams.remove(place).close();
+                    let stream = self.streams.remove(place);
+                    stream.received().iter().for_each(|stats| self.counted.ended(stats));
+                    stream.close();
                 }
             }
             Command::Configure(id, formats) => self.guard(id, |stream| {
@@ -282,6 +295,7 @@ impl Worker {
     fn fail(&mut self, place: usize) {
         if let Some(stream) = self.streams.try_remove(place) {
             self.places.remove(&stream.id);
+            stream.received().iter().for_each(|stats| self.counted.ended(stats));
             tracing::error!(stream = stream.name, "a stream's step panicked; the stream is closed");
         }
     }
@@ -305,8 +319,13 @@ impl Worker {
         while !self.batch.is_empty() {
             if self.pace.asks() {
                 let asked = Instant::now();
+                let steps = self.batch.len();
                 self.ask_model();
-                model += asked.elapsed();
+                let took = asked.elapsed();
+                if !matches!(self.model.backend(), Backend::Rules) {
+                    self.counted.asked(steps, took);
+                }
+                model += took;
             }
             self.hear_model();
         }

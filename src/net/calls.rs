@@ -13,7 +13,7 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::engine::{Engine, OpenError, Permit, StreamEvent, StreamSpec};
+use crate::engine::{Engine, Full, OpenError, Permit, StreamEvent, StreamSpec};
 use crate::media;
 use crate::net::Config;
 use crate::net::driver::{self, Change, Input, Parts, Phase, Stopped};
@@ -21,6 +21,7 @@ use crate::net::fetch::Fetcher;
 use crate::net::registry::{Channel, Registry};
 use crate::net::tls::Tls;
 use crate::net::waveforms::{CallWaveforms, Waveforms};
+use crate::ops::{Door, Metrics, Refusal};
 use crate::session::offer_answer::{self, Agreed, Local, Plan, Sound};
 use crate::session::sip::{Load, Peer, Transport};
 use crate::session::{self, Session};
@@ -34,15 +35,17 @@ pub(super) struct Refused {
     pub(super) status: u16,
     pub(super) reason: String,
     pub(super) retry_after_s: Option<u32>,
+    /// The same for metrics.
+    why: Refusal,
 }
 
 impl Refused {
     pub(super) fn internal_error() -> Self {
-        Self::new(500, "internal error")
+        Self::new(500, "internal error", Refusal::Internal)
     }
 
-    fn new(status: u16, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into(), retry_after_s: None }
+    fn new(status: u16, reason: impl Into<String>, why: Refusal) -> Self {
+        Self { status, reason: reason.into(), retry_after_s: None, why }
     }
 }
 
@@ -51,6 +54,7 @@ impl Refused {
 pub(super) struct Shared {
     pub(super) engine: Arc<Engine>,
     pub(super) outside: Outside,
+    pub(super) metrics: Metrics,
     pub(super) phase: watch::Receiver<Phase>,
     /// Number of the next session in `o=`.
     pub(super) next_session: Arc<AtomicU64>,
@@ -59,6 +63,7 @@ pub(super) struct Shared {
 /// All calls of one door and the tasks that drive them. `K` is how the door names its calls.
 pub(super) struct Calls<K> {
     shared: Shared,
+    door: Door,
     registry: Registry,
     offer_answer: offer_answer::Config,
     session: Arc<session::Config>,
@@ -118,9 +123,17 @@ const LONGEST_KEY: usize = 46;
 const INPUTS: usize = 32;
 
 impl<K: Copy + Eq + Hash> Calls<K> {
-    pub(super) fn new(config: &Config, shared: Shared, registry: Registry, ports: MrcpPorts, tls: Option<Tls>) -> Self {
+    pub(super) fn new(
+        door: Door,
+        config: &Config,
+        shared: Shared,
+        registry: Registry,
+        ports: MrcpPorts,
+        tls: Option<Tls>,
+    ) -> Self {
         Self {
             shared,
+            door,
             registry,
             offer_answer: config.offer_answer(),
             session: Arc::clone(&config.session),
@@ -138,20 +151,40 @@ impl<K: Copy + Eq + Hash> Calls<K> {
 
     /// Answers an offer: of a new call, or of one that stands. A call that is refused leaves nothing behind.
     pub(super) fn offer(&mut self, id: K, call_id: &str, offer: &[u8], peer: &Peer) -> Result<Vec<u8>, Refused> {
+        self.read_offer(id, call_id, offer, peer).inspect_err(|refused| self.refused(refused))
+    }
+
+    /// Counts a refusal.
+    fn refused(&self, refused: &Refused) {
+        self.shared.metrics.refused(self.door, refused.why);
+    }
+
+    fn read_offer(&mut self, id: K, call_id: &str, offer: &[u8], peer: &Peer) -> Result<Vec<u8>, Refused> {
         let standing = self.calls.get(&id);
         if offer.is_empty() {
             // A request without an offer asks for one (RFC 3261 section 14.2): of a call that stands, what is agreed.
             return match standing {
                 Some(call) => Ok(call.agreed.answer.to_string().into_bytes()),
-                None => Err(Refused::new(488, "an offer is needed")),
+                None => Err(Refused::new(488, "an offer is needed", Refusal::NotAcceptable)),
             };
         }
-        let offer = sdp::parse(offer).map_err(|error| Refused::new(400, format!("malformed SDP: {error}")))?;
-        self.answer(id, call_id, &offer, peer).map(|answer| answer.to_string().into_bytes())
+        let malformed = |error| Refused::new(400, format!("malformed SDP: {error}"), Refusal::Malformed);
+        let offer = sdp::parse(offer).map_err(malformed)?;
+        self.agree(id, call_id, &offer, peer).map(|answer| answer.to_string().into_bytes())
     }
 
     /// Answers an offer that is read: with the answer, or with a refusal.
     pub(super) fn answer(
+        &mut self,
+        id: K,
+        call_id: &str,
+        offer: &SessionDescription,
+        peer: &Peer,
+    ) -> Result<SessionDescription, Refused> {
+        self.agree(id, call_id, offer, peer).inspect_err(|refused| self.refused(refused))
+    }
+
+    fn agree(
         &mut self,
         id: K,
         call_id: &str,
@@ -167,7 +200,7 @@ impl<K: Copy + Eq + Hash> Calls<K> {
         match plan {
             Err(refusal) => {
                 tracing::info!(call_id, %refusal, "an offer is refused");
-                Err(Refused::new(refusal.status, refusal.text))
+                Err(Refused::new(refusal.status, refusal.text, Refusal::NotAcceptable))
             }
             Ok(plan) => {
                 if !secret && plan.audio().any(|audio| audio.sound.crypto.is_some()) {
@@ -212,7 +245,11 @@ impl<K: Copy + Eq + Hash> Calls<K> {
             let why = load.full.map_or_else(|| "all calls are taken".to_owned(), |full| full.to_string());
             let (calls, share, lag_ms) = (load.calls, load.share, load.lag_ms);
             tracing::warn!(call_id, calls, share, lag_ms, "a call is refused: {why}");
-            self.unavailable(&why)
+            let reason = match load.full {
+                Some(Full::Load | Full::Lag) => Refusal::Overload,
+                Some(Full::Calls) | None => Refusal::Full,
+            };
+            self.unavailable(&why, reason)
         })?);
         let (inputs, inbox) = mpsc::channel(INPUTS);
         let (events, heard) = mpsc::unbounded_channel();
@@ -233,6 +270,8 @@ impl<K: Copy + Eq + Hash> Calls<K> {
             fetcher: self.shared.outside.fetcher.clone(),
             waveforms: self.shared.outside.waveforms(peer.local.ip()),
             decisions: self.shared.engine.decisions().clone(),
+            in_call: self.shared.metrics.call(self.door),
+            metrics: self.shared.metrics.clone(),
         };
         let span = tracing::info_span!("call", call_id);
         let task = self.drivers.spawn(driver::run(parts).instrument(span));
@@ -242,8 +281,8 @@ impl<K: Copy + Eq + Hash> Calls<K> {
         Ok(answer)
     }
 
-    fn unavailable(&self, reason: &str) -> Refused {
-        Refused { status: 503, reason: reason.to_owned(), retry_after_s: Some(self.retry_after_s) }
+    fn unavailable(&self, reason: &str, why: Refusal) -> Refused {
+        Refused { retry_after_s: Some(self.retry_after_s), ..Refused::new(503, reason, why) }
     }
 
     /// Makes what a plan needs that is not there yet.
@@ -269,7 +308,7 @@ impl<K: Copy + Eq + Hash> Calls<K> {
                     OpenError::Stopped => failed(&error),
                     OpenError::Socket(error) => {
                         tracing::error!(call_id, %error, "no RTP socket: a call is refused");
-                        self.unavailable("no RTP port is free")
+                        self.unavailable("no RTP port is free", Refusal::NoPort)
                     }
                 })?;
                 ports.push((audio.section, stream.rtp_port().unwrap_or_default()));

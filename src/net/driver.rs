@@ -17,8 +17,11 @@ use crate::net::fetch::{Fetched, Fetcher, Fetches};
 use crate::net::open::OpenRequests;
 use crate::net::registry::Registered;
 use crate::net::waveforms::CallWaveforms;
+use crate::ops::{Grammar, InCall, Metrics};
 use crate::session::{ConnectionId, Output, Session};
-use crate::wire::mrcp::{ChannelIdentifier, HeaderName, Message, Request, RequestState};
+use crate::wire::mrcp::{
+    ChannelIdentifier, CompletionCause, EventName, HeaderName, Message, Method, Request, RequestState,
+};
 
 /// What a call is told from other tasks.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(super) struct Parts {
     pub(super) fetcher: Fetcher,
     pub(super) waveforms: CallWaveforms,
     pub(super) decisions: Decisions,
+    pub(super) in_call: InCall,
+    pub(super) metrics: Metrics,
 }
 
 /// Why a driver stopped.
@@ -104,6 +109,8 @@ struct Driver {
     connection_timeout: Duration,
     /// Held as long as the call is.
     _permit: Arc<Permit>,
+    _in_call: InCall,
+    metrics: Metrics,
     connections: HashMap<ConnectionId, Connection>,
     /// What the client waits for.
     open: OpenRequests,
@@ -112,6 +119,10 @@ struct Driver {
     decisions: Decisions,
     /// The listenings that are recorded, and in which form.
     recordings: HashMap<ChannelIdentifier, (u64, Option<String>)>,
+    /// What each channel's listening asks for.
+    asked: HashMap<ChannelIdentifier, Grammar>,
+    /// When a conclusion came, until its result is told.
+    concluded_at: Option<Instant>,
     /// When the call was last without a connection.
     unconnected_since: Option<Instant>,
     drain_at: Option<Instant>,
@@ -179,12 +190,16 @@ impl Driver {
             phase,
             connection_timeout: parts.connection_timeout,
             _permit: parts.permit,
+            _in_call: parts.in_call,
+            metrics: parts.metrics,
             connections: HashMap::new(),
             open: OpenRequests::default(),
             fetches: Fetches::new(parts.fetcher),
             waveforms: parts.waveforms,
             decisions: parts.decisions,
             recordings: HashMap::new(),
+            asked: HashMap::new(),
+            concluded_at: None,
             unconnected_since: Some(Instant::now()),
             drain_at: None,
             told_at: None,
@@ -242,6 +257,7 @@ impl Driver {
             Wake::Input(Input::Change(change)) => self.change(*change),
             Wake::Stream(stream, event) => self.heard(now, stream, event),
             Wake::Fetched(Fetched { channel, fetch, outcome }) => {
+                self.metrics.fetched(outcome.is_ok());
                 self.session.handle_fetched(now, &channel, fetch, outcome);
             }
             Wake::Phase(Phase::Serving) => {}
@@ -272,6 +288,7 @@ impl Driver {
                 match output {
                     Output::Mrcp { connection, message } => messages.push((connection, message)),
                     Output::Listen { channel, generation, mut listen, media_type, waveform } => {
+                        self.asked.insert(channel.clone(), Grammar::of(&listen));
                         // What can't be kept needn't be recorded.
                         listen.record &= self.waveforms.can_keep();
                         // Others than the client may carry more than one result.
@@ -300,7 +317,8 @@ impl Driver {
                 }
             }
             for (connection, message) in messages {
-                self.open.told(&message);
+                let method = self.open.told(&message);
+                self.count(&message, method);
                 log_completion(&message);
                 match self.connections.get(&connection) {
                     Some(connection) => {
@@ -317,6 +335,24 @@ impl Driver {
                 tracing::warn!(%channel, "the client associates no sound with this channel: it can't listen");
                 self.session.handle_media_failure(now, &channel);
             }
+        }
+    }
+
+    /// Counts a response, or the end of a recognition.
+    fn count(&mut self, message: &Message, method: Option<Method>) {
+        match message {
+            Message::Response(response) => {
+                let method = method.as_ref().map_or("", Method::as_str);
+                self.metrics.mrcp_response(method, response.status.0);
+            }
+            Message::Event(event) if event.name == EventName::RecognitionComplete => {
+                let cause = event.headers.get(HeaderName::CompletionCause).and_then(CompletionCause::parse);
+                self.metrics.completed(cause.map_or("unknown", CompletionCause::name));
+                if let Some(taken) = self.concluded_at.take() {
+                    self.metrics.told(taken.elapsed());
+                }
+            }
+            Message::Event(_) | Message::Request(_) => {}
         }
     }
 
@@ -367,8 +403,12 @@ impl Driver {
                 let known = self.channels.iter_mut().find(|channel| channel.listens == Some((stream, listener)));
                 let Some(known) = known else { return };
                 let channel = known.identifier.clone();
+                if let Some(asked) = self.asked.get(&channel) {
+                    self.metrics.heard(*asked, &event);
+                }
                 match &event {
                     Heard::Concluded(outcome) => {
+                        self.concluded_at = Some(now);
                         known.concluded = Some(generation);
                         summarize(&channel, self.session.call_uuid(), outcome, &received);
                         self.decisions.concluded(&self.subject(), outcome);
@@ -406,6 +446,7 @@ impl Driver {
         let channel = channel.identifier.clone();
         if let Some((_, media_type)) = self.recordings.remove(&channel).filter(|(wanted, _)| *wanted == generation) {
             let waveform = self.waveforms.keep(media_type.as_deref(), samples);
+            self.metrics.recorded(!waveform.uri.is_empty());
             self.session.handle_recorded(now, &channel, generation, waveform);
         }
     }
@@ -476,8 +517,9 @@ mod tests {
     use crate::engine::{self, Engine, EngineConfig, RtpConfig, StreamSpec};
     use crate::net::fetch::FetchConfig;
     use crate::net::outbox::Outbox;
+    use crate::ops;
     use crate::session;
-    use crate::wire::mrcp::{EventName, Method, Parser, RequestId};
+    use crate::wire::mrcp::{Parser, RequestId};
 
     async fn read(client: &mut TcpStream, parser: &mut Parser) -> Message {
         loop {
@@ -525,6 +567,8 @@ mod tests {
             fetcher: Fetcher::new(&FetchConfig::default()).unwrap(),
             waveforms: CallWaveforms::none(),
             decisions: engine.decisions().clone(),
+            in_call: Metrics::new().call(ops::Door::Mrcpv2),
+            metrics: Metrics::new(),
         });
         let request =
             Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");

@@ -11,6 +11,7 @@ mod local;
 mod mrcp;
 mod open;
 mod outbox;
+mod pages;
 mod registry;
 mod rtsp;
 mod sip;
@@ -40,12 +41,15 @@ pub use crate::net::fetch::FetchConfig;
 use crate::net::fetch::Fetcher;
 use crate::net::http::Site;
 pub use crate::net::http::{HttpConfig, HttpDoor, Limits};
+use crate::net::pages::Pages;
+pub use crate::net::pages::{About, Model, OpsConfig};
 use crate::net::registry::Registry;
 use crate::net::sip::{Shell, Sockets};
 use crate::net::tls::Tls;
 pub use crate::net::tls::{TlsConfig, TlsVersion, check as check_tls};
 use crate::net::waveforms::Waveforms;
 pub use crate::net::waveforms::WaveformsConfig;
+use crate::ops::{Access, Door, FeedbackConfig, Metrics};
 use crate::session::offer_answer::{ControlTransports, SrtpPolicy};
 use crate::session::{self, offer_answer};
 
@@ -66,6 +70,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// Where recordings are kept.
     pub waveforms: WaveformsConfig,
+    /// Where the pages for operators are.
+    pub ops: OpsConfig,
+    /// How many calls are remembered for them.
+    pub feedback: FeedbackConfig,
     /// SIP's timers and limits.
     pub endpoint: session::sip::Config,
     /// The address that media sockets are bound to, all addresses or one.
@@ -86,6 +94,11 @@ impl Config {
     fn told_address(&self) -> Option<IpAddr> {
         let bound = |address: IpAddr| (!address.is_unspecified()).then_some(address);
         self.call.advertised().or(bound(self.mrcp.address)).or(bound(self.media_address))
+    }
+
+    /// Whether one listener serves the pages for clients and those for operators.
+    fn shares_pages(&self) -> bool {
+        !self.ops.listen.is_empty() && self.ops.listen == self.http.listen
     }
 
     /// What offers are answered with.
@@ -136,6 +149,7 @@ pub struct Running {
     mrcp_tls: Option<SocketAddr>,
     tls: Option<Tls>,
     http: Option<SocketAddr>,
+    ops: Option<SocketAddr>,
     rtsp: Vec<SocketAddr>,
     http_doors: Vec<SocketAddr>,
     drain_timeout: Duration,
@@ -152,12 +166,19 @@ pub struct Running {
 ///
 /// # Errors
 /// A listener that can't be bound, or a file or directory of the settings that can't be used.
-pub async fn start(config: Config, engine: Arc<Engine>, http_doors: Vec<HttpDoor>) -> io::Result<Running> {
+pub async fn start(
+    config: Config,
+    engine: Arc<Engine>,
+    metrics: Metrics,
+    about: About,
+    http_doors: Vec<HttpDoor>,
+) -> io::Result<Running> {
     let fetcher =
         Fetcher::new(&config.fetch).map_err(|error| io::Error::new(error.kind(), format!("fetch: {error}")))?;
     let bound = config.sip.listeners().map_err(io::Error::other)?;
-    let https = config.http.speaks_tls() || http_doors.iter().any(|door| door.tls);
-    let tls = match bound.iter().any(|listener| listener.tls) || config.mrcp.tls_port != 0 || https {
+    let pages = config.http.speaks_tls() || config.ops.speaks_tls();
+    let pages_over_tls = pages || http_doors.iter().any(|door| door.tls);
+    let tls = match bound.iter().any(|listener| listener.tls) || config.mrcp.tls_port != 0 || pages_over_tls {
         true => Some(Tls::load(config.tls.clone())?),
         false => None,
     };
@@ -200,6 +221,7 @@ pub async fn start(config: Config, engine: Arc<Engine>, http_doors: Vec<HttpDoor
 
     let closing = CancellationToken::new();
     let http = bind_http(&config)?;
+    let ops = bind_ops(&config)?;
     let mut bound_doors = Vec::new();
     for door in http_doors {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{} {}: {error}", door.name, door.address));
@@ -216,14 +238,21 @@ pub async fn start(config: Config, engine: Arc<Engine>, http_doors: Vec<HttpDoor
 
     let drain = CancellationToken::new();
     let (phase, phases) = watch::channel(Phase::Serving);
+    let for_operators = Pages::new(metrics.clone(), Arc::clone(&engine), phases.clone(), about);
+    let (for_operators, following) = for_operators.serve(config.feedback.clone(), Access::new(&config.http.token));
+    if !config.ops.listen.is_empty() {
+        tokio::spawn(closing.clone().run_until_cancelled_owned(following));
+    }
     let registry = Registry::default();
-    let connections = mrcp::Shared::new(config.mrcp.clone(), registry.clone()).serve(controls, closing.clone());
+    let connections = mrcp::Shared::new(config.mrcp.clone(), registry.clone(), metrics.clone());
+    let connections = connections.serve(controls, closing.clone());
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = MrcpPorts { plain: port(mrcp), tls: port(mrcp_tls) };
     let outside = Outside { fetcher, waveforms };
-    let shared = Shared { engine, outside, phase: phases, next_session: Arc::new(AtomicU64::new(1)) };
+    let shared =
+        Shared { engine, outside, metrics: metrics.clone(), phase: phases, next_session: Arc::new(AtomicU64::new(1)) };
     let doors = rtsp::Door::new(&config, shared.clone()).serve(rtsp_listeners, drain.clone(), closing.clone());
-    let calls = Calls::new(&config, shared, registry, ports, tls.clone());
+    let calls = Calls::new(Door::Mrcpv2, &config, shared, registry, ports, tls.clone());
     if let Some(tls) = &tls {
         tokio::spawn(closing.clone().run_until_cancelled_owned(tls.clone().watch()));
     }
@@ -233,11 +262,24 @@ pub async fn start(config: Config, engine: Arc<Engine>, http_doors: Vec<HttpDoor
     let mut endpoint = session::sip::Endpoint::new(config.endpoint.clone(), addresses.collect());
     let address = config.told_address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     endpoint.set_capabilities(offer_answer::capabilities(&config.offer_answer(), address));
-    let shell = Shell::new(endpoint, calls, listeners, &config.sip, tls.as_ref(), &closing);
+    let shell = Shell::new(endpoint, calls, listeners, &config.sip, tls.as_ref(), metrics, &closing);
     let shell = closing.clone().run_until_cancelled_owned(shell.run(drain.clone()));
+    let most = config.http.max_connections;
+    let ops = match (ops, &http) {
+        (Some((listener, address)), _) => {
+            let tls = tls.clone().filter(|_| config.ops.tls);
+            tokio::spawn(http::serve(listener, Limits::pages(most), tls, for_operators, closing.clone()));
+            Some(address)
+        }
+        (None, Some((_, site))) if config.shares_pages() => {
+            pages = pages.merge(for_operators);
+            Some(site.address)
+        }
+        (None, _) => None,
+    };
     let http = http.map(|(listener, site)| {
         let tls = tls.clone().filter(|_| config.http.tls);
-        tokio::spawn(http::serve(listener, Limits::pages(&config.http), tls, pages, closing.clone()));
+        tokio::spawn(http::serve(listener, Limits::pages(most), tls, pages, closing.clone()));
         site.address
     });
     let mut http_doors = Vec::new();
@@ -252,6 +294,7 @@ pub async fn start(config: Config, engine: Arc<Engine>, http_doors: Vec<HttpDoor
         mrcp_tls,
         tls,
         http,
+        ops,
         rtsp,
         http_doors,
         drain_timeout: Duration::from_millis(config.call.drain_timeout_ms),
@@ -276,6 +319,15 @@ fn bind_http(config: &Config) -> io::Result<Option<(TcpListener, Site)>> {
     Ok(Some((listener, Site { address, tls: config.http.tls, advertised: config.call.advertised() })))
 }
 
+/// The listener of the pages for operators, if they have one of their own.
+fn bind_ops(config: &Config) -> io::Result<Option<(TcpListener, SocketAddr)>> {
+    let Some(wanted) = config.ops.address().filter(|_| !config.shares_pages()) else { return Ok(None) };
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("ops {wanted}: {error}"));
+    let listener = tcp::listen(wanted).map_err(named)?;
+    let address = listener.local_addr()?;
+    Ok(Some((listener, address)))
+}
+
 impl Running {
     /// The bound SIP listeners, in the order of the configuration.
     #[must_use]
@@ -293,6 +345,12 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// The bound listener of the pages for operators, if there is one.
+    #[must_use]
+    pub fn ops(&self) -> Option<SocketAddr> {
+        self.ops
     }
 
     /// The bound listeners of other layers' routers, in the order in which they were given.

@@ -21,6 +21,7 @@ use crate::net::outbox::Outbox;
 use crate::net::registry::{Channel, Registry};
 use crate::net::tcp;
 use crate::net::tls::{Protection, Spoken, Tls};
+use crate::ops::{self, Metrics};
 use crate::session::ConnectionId;
 use crate::wire::mrcp::{ChannelIdentifier, Fault, Limits, Message, Parser, Request, StatusCode};
 
@@ -29,15 +30,16 @@ use crate::wire::mrcp::{ChannelIdentifier, Fault, Limits, Message, Parser, Reque
 pub(super) struct Shared {
     config: MrcpConfig,
     registry: Registry,
+    metrics: Metrics,
     connections: Arc<Semaphore>,
     next_id: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
 impl Shared {
-    pub(super) fn new(config: MrcpConfig, registry: Registry) -> Self {
+    pub(super) fn new(config: MrcpConfig, registry: Registry, metrics: Metrics) -> Self {
         let connections = Arc::new(Semaphore::new(config.max_connections));
-        Self { config, registry, connections, next_id: Arc::default(), tasks: TaskTracker::new() }
+        Self { config, registry, metrics, connections, next_id: Arc::default(), tasks: TaskTracker::new() }
     }
 
     /// Serves listeners, some with TLS, until `closing`. What waits in the outboxes then is written before the
@@ -92,10 +94,10 @@ impl Shared {
         };
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let connected = self.registry.connect(peer.ip(), protection != Protection::Plain);
-        let (mut reader, writer, broken) = Reader::new(stream, id, &self.config, protection);
+        let (mut reader, writer, broken) = Reader::new(stream, id, self, protection);
         self.tasks.spawn(writer.in_current_span());
         tokio::select! {
-            () = reader.run(&self.config, &self.registry) => {}
+            () = reader.run(self) => {}
             () = broken.cancelled() => {}
             () = closing.cancelled() => {}
         }
@@ -111,6 +113,7 @@ struct Reader<S> {
     outbox: Outbox,
     connection: Connection,
     protection: Protection,
+    metrics: Metrics,
     /// The calls whose channels were used here.
     calls: HashMap<ChannelIdentifier, mpsc::Sender<Input>>,
 }
@@ -119,20 +122,21 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
     fn new(
         stream: S,
         id: ConnectionId,
-        config: &MrcpConfig,
+        shared: &Shared,
         protection: Protection,
     ) -> (Self, impl Future<Output = ()> + Send + 'static, CancellationToken) {
         let (socket, write_half) = tokio::io::split(stream);
         let (outbox, writer, broken) = Outbox::new(write_half);
-        let limits = Limits { message: config.max_message_bytes, ..Limits::default() };
+        let limits = Limits { message: shared.config.max_message_bytes, ..Limits::default() };
         let connection = Connection::mrcp(id, outbox.clone());
         let parser = Parser::new(limits);
-        (Self { socket, parser, outbox, connection, protection, calls: HashMap::new() }, writer, broken)
+        let metrics = shared.metrics.clone();
+        (Self { socket, parser, outbox, connection, protection, metrics, calls: HashMap::new() }, writer, broken)
     }
 
     /// Reads until the connection ends, can't be read any more, or has served no channel for too long.
-    async fn run(&mut self, config: &MrcpConfig, registry: &Registry) {
-        let idle = Duration::from_millis(config.connection_idle_ms);
+    async fn run(&mut self, shared: &Shared) {
+        let idle = Duration::from_millis(shared.config.connection_idle_ms);
         let mut deadline = Instant::now() + idle;
         let mut buffer = vec![0; 16 << 10];
         loop {
@@ -157,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
                 match self.parser.poll_message() {
                     Ok(None) => break,
                     Ok(Some(Message::Request(request))) => {
-                        match self.route(request, registry).await {
+                        match self.route(request, &shared.registry).await {
                             Routed::Served => deadline = Instant::now() + idle,
                             Routed::Unknown => {}
                             // RFC 8122 section 6.2.
@@ -169,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
                     }
                     Err(malformed) => {
                         tracing::warn!(%malformed, "malformed MRCP message");
+                        self.metrics.malformed(ops::Protocol::Mrcp, 1);
                         if let Some(answer) = malformed.answer() {
                             self.outbox.send(answer);
                         }
@@ -212,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
     }
 
     fn refuse(&self, request: &Request) -> Routed {
+        self.metrics.mrcp_response(request.method.as_str(), StatusCode::NO_RESOURCE.0);
         self.outbox.send(request.response(StatusCode::NO_RESOURCE).write());
         Routed::Unknown
     }

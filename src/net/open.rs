@@ -10,7 +10,11 @@ use crate::wire::mrcp::{
 
 /// Requests without a final answer.
 #[derive(Debug, Default)]
-pub(super) struct OpenRequests(HashMap<(ChannelIdentifier, RequestId), OpenRequest>);
+pub(super) struct OpenRequests {
+    open: HashMap<(ChannelIdentifier, RequestId), OpenRequest>,
+    /// The last request that came; it may have the number of another one, and is answered then at once.
+    last: Option<(ChannelIdentifier, RequestId, Method)>,
+}
 
 #[derive(Debug)]
 struct OpenRequest {
@@ -24,52 +28,61 @@ impl OpenRequests {
     /// Notes a request that came.
     pub(super) fn asked(&mut self, connection: ConnectionId, request: &Request) {
         let open = OpenRequest { connection, method: request.method.clone(), answered: false };
+        self.last = Some((request.channel.clone(), request.id, request.method.clone()));
         // A number that is used twice is refused; the first request that has it goes on.
-        self.0.entry((request.channel.clone(), request.id)).or_insert(open);
+        self.open.entry((request.channel.clone(), request.id)).or_insert(open);
     }
 
-    /// Notes what the client is told.
-    pub(super) fn told(&mut self, message: &Message) {
+    /// Notes what the client is told, and tells what it had asked.
+    pub(super) fn told(&mut self, message: &Message) -> Option<Method> {
         let key = (message.channel().clone(), message.id());
+        let last = self.last.take_if(|(channel, id, _)| *channel == key.0 && *id == key.1);
+        let open = self.open.get(&key).map(|open| open.method.clone());
+        let method = last.map(|(.., method)| method).or(open);
+        self.note(message, key);
+        method
+    }
+
+    fn note(&mut self, message: &Message, key: (ChannelIdentifier, RequestId)) {
         let state = match message {
             Message::Request(_) => return,
             Message::Response(response) => response.state,
             Message::Event(event) => event.state,
         };
         if state != RequestState::Complete {
-            if let Some(open) = self.0.get_mut(&key) {
+            if let Some(open) = self.open.get_mut(&key) {
                 open.answered = true;
             }
             return;
         }
         // A response without success to a number that is used twice is not the first request's.
         let refused = matches!(message, Message::Response(response) if !response.status.is_success());
-        if refused && self.0.get(&key).is_some_and(|open| open.answered) {
+        if refused && self.open.get(&key).is_some_and(|open| open.answered) {
             return;
         }
-        let ended = self.0.remove(&key);
+        let ended = self.open.remove(&key);
         if ended.is_some_and(|open| open.method == Method::Stop) {
             // The requests that a STOP names get no event.
             let stopped = message.headers().get(HeaderName::ActiveRequestIdList).map(request_ids);
             for id in stopped.and_then(Result::ok).into_iter().flatten() {
-                self.0.remove(&(key.0.clone(), id));
+                self.open.remove(&(key.0.clone(), id));
             }
         }
     }
 
     /// A connection is gone: nobody waits there for a response. Events find another connection.
     pub(super) fn disconnected(&mut self, connection: ConnectionId) {
-        self.0.retain(|_, open| open.answered || open.connection != connection);
+        self.open.retain(|_, open| open.answered || open.connection != connection);
     }
 
     /// A channel is gone, and who waited there.
     pub(super) fn removed(&mut self, channel: &ChannelIdentifier) {
-        self.0.retain(|(of, _), _| of != channel);
+        self.open.retain(|(of, _), _| of != channel);
     }
 
     /// The final answers that say that all of them have failed, and where they go.
     pub(super) fn fail(&mut self) -> impl Iterator<Item = (ConnectionId, Message)> {
-        self.0.drain().map(|((channel, id), open)| {
+        self.open.drain().map(|((channel, id), open)| {
             let (name, value) = (HeaderName::CompletionCause, CompletionCause::RECOGNIZER_ERROR.to_string());
             let message = if open.answered {
                 let event = match open.method {

@@ -1,5 +1,6 @@
 //! RTSP connections, RFC 2326: each carries sessions of MRCPv1, and each session is a call.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,12 +19,13 @@ use crate::net::driver::Input;
 use crate::net::outbox::Outbox;
 use crate::net::registry::Registry;
 use crate::net::{Config, tcp};
+use crate::ops::{self, Metrics};
 use crate::session::offer_answer::{self, answer_to_setup, audio_capabilities, offer_of_setup};
 use crate::session::rtsp::{Output, Server, SessionNumber};
 use crate::session::sip::{Peer, Transport};
 use crate::session::{self, ConnectionId};
 use crate::wire::mrcp::{ChannelIdentifier, Message};
-use crate::wire::rtsp::{Limits, Parser, StatusCode};
+use crate::wire::rtsp::{self, Limits, Method, Parser, Received, StatusCode};
 use crate::wire::sdp::{self, MediaDescription, MediaKind};
 
 /// What all connections share.
@@ -32,6 +34,9 @@ pub(super) struct Door {
     server: Arc<session::rtsp::Config>,
     shared: Shared,
 }
+
+/// Requests of a connection whose methods are kept until they are answered, for counting.
+const MAX_ASKED: usize = 64;
 
 /// Responses and events that may wait for a connection's task.
 const MESSAGES: usize = 256;
@@ -115,6 +120,9 @@ struct Task<S> {
     server: Server,
     calls: Calls<SessionNumber>,
     offer_answer: offer_answer::Config,
+    metrics: Metrics,
+    /// CSeq and method of requests that are not answered yet.
+    asked: VecDeque<(String, Method)>,
     sender: mpsc::Sender<(SessionNumber, Message)>,
     /// What the calls say.
     messages: mpsc::Receiver<(SessionNumber, Message)>,
@@ -148,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Task<S> {
         let address = config.told_address().unwrap_or(peer.local.ip());
         let capabilities = audio_capabilities(&offer_answer, address).to_string().into_bytes();
         // Channels of MRCPv1 have no names that a client could use on an MRCPv2 connection: nobody else knows of them.
-        let calls = Calls::new(config, door.shared.clone(), Registry::default(), MrcpPorts::default(), None);
+        let calls =
+            Calls::new(ops::Door::Mrcpv1, config, door.shared.clone(), Registry::default(), MrcpPorts::default(), None);
         let task = Self {
             id,
             peer,
@@ -159,6 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Task<S> {
             server: Server::new(Arc::clone(&door.server), capabilities.into()),
             calls,
             offer_answer,
+            metrics: door.shared.metrics.clone(),
+            asked: VecDeque::new(),
             sender,
             messages,
             idle: Duration::from_millis(config.rtsp.connection_idle_ms),
@@ -232,10 +243,12 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Task<S> {
                 Ok(None) => return true,
                 Ok(Some(received)) => {
                     self.heard_at = now;
+                    self.count(&received);
                     self.server.handle_received(now, &received);
                     self.obey().await;
                 }
                 Err(malformed) => {
+                    self.metrics.malformed(ops::Protocol::Rtsp, 1);
                     self.server.handle_malformed(&malformed);
                     self.obey().await;
                     return false;
@@ -244,11 +257,36 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Task<S> {
         }
     }
 
+    fn count(&mut self, received: &Received) {
+        match received {
+            Received::Message(rtsp::Message::Request(request)) => {
+                self.metrics.rtsp_request(request.method.as_str());
+                if self.asked.len() == MAX_ASKED {
+                    self.asked.pop_front();
+                }
+                let cseq = request.headers.get(rtsp::HeaderName::CSEQ).unwrap_or_default().to_owned();
+                self.asked.push_back((cseq, request.method.clone()));
+            }
+            Received::Malformed(_) => self.metrics.malformed(ops::Protocol::Rtsp, 1),
+            Received::Message(rtsp::Message::Response(_)) | Received::Interleaved { .. } => {}
+        }
+    }
+
+    fn count_response(&mut self, bytes: &[u8]) {
+        let Some((cseq, status)) = answered(bytes) else { return };
+        let at = self.asked.iter().position(|(asked, _)| asked == cseq);
+        let method = at.and_then(|at| self.asked.remove(at)).map(|(_, method)| method);
+        self.metrics.rtsp_response(method.as_ref().map_or("", Method::as_str), status);
+    }
+
     /// Does all that the server asks for. A call that is behind slows its connection down.
     async fn obey(&mut self) {
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Send(bytes) => self.outbox.send(bytes),
+                Output::Send(bytes) => {
+                    self.count_response(&bytes);
+                    self.outbox.send(bytes);
+                }
                 Output::Setup { session, offer, client_port } => self.set_up(session, &offer, client_port),
                 Output::Request { session, request } => {
                     tracing::debug!(session = session.0, method = %request.method, id = %request.id, "request");
@@ -299,6 +337,14 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Task<S> {
     }
 }
 
+/// Of a response as it was written: its CSeq, and its status.
+fn answered(bytes: &[u8]) -> Option<(&str, u16)> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or_default().trim_end());
+    let mut lines = lines.take_while(|line| !line.is_empty());
+    let status = lines.next()?.strip_prefix("RTSP/1.0 ")?.split(' ').next()?.parse().ok()?;
+    Some((lines.find_map(|line| line.strip_prefix("CSeq:")).unwrap_or_default().trim(), status))
+}
+
 /// RTSP's status for what SIP would be refused with.
 const fn status(sip: u16) -> StatusCode {
     match sip {
@@ -313,5 +359,17 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_tell_what_they_answer() {
+        assert_eq!(answered(b"RTSP/1.0 454 Session Not Found\r\nCSeq: 3\r\n\r\n"), Some(("3", 454)));
+        assert_eq!(answered(b"RTSP/1.0 400 Bad Request\r\n\r\n"), Some(("", 400)));
+        assert_eq!(answered(b"ANNOUNCE rtsp://a RTSP/1.0\r\nCSeq: 3\r\n\r\n"), None);
     }
 }

@@ -20,8 +20,9 @@ use crate::net::local::LocalAddresses;
 use crate::net::outbox::Outbox;
 use crate::net::tls::{Spoken, Tls};
 use crate::net::{SipConfig, tcp};
+use crate::ops::{Metrics, Protocol};
 use crate::session::sip::{CallId, ConnectionId, Endpoint, Output, Peer, Transport};
-use crate::wire::sip::{Malformed, Message, Parser, Received};
+use crate::wire::sip::{Malformed, Message, Parser, Received, parse};
 
 /// A listener's sockets.
 pub(super) struct Sockets {
@@ -112,6 +113,7 @@ pub(super) struct Shell {
     local: LocalAddresses,
     inbound: Inbound,
     arrived: mpsc::Receiver<Arrived>,
+    metrics: Metrics,
 }
 
 impl Shell {
@@ -122,6 +124,7 @@ impl Shell {
         listeners: Vec<Sockets>,
         config: &SipConfig,
         tls: Option<&Tls>,
+        metrics: Metrics,
         closing: &CancellationToken,
     ) -> Self {
         let (inbox, arrived) = mpsc::channel(INBOX);
@@ -146,7 +149,7 @@ impl Shell {
             udp.push((sockets.udp, sockets.address));
         }
         let (connections, local) = (HashMap::new(), LocalAddresses::default());
-        Self { endpoint, calls, udp, connections, local, inbound, arrived }
+        Self { endpoint, calls, udp, connections, local, inbound, arrived, metrics }
     }
 
     /// Serves until `drain` is cancelled and all calls are over since.
@@ -183,10 +186,17 @@ impl Shell {
                 let Some(&(_, bound)) = self.udp.get(listener) else { return };
                 let local = self.local.toward(bound, remote);
                 let peer = Peer { listener, transport: Transport::Udp, remote, local, connection: None };
-                self.endpoint.handle_datagram(now, peer, &bytes);
+                // Keep-alives, RFC 3261 section 7.5 and what clients make of RFC 5626.
+                if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                    return;
+                }
+                match parse(&bytes) {
+                    Ok(message) => self.take(now, peer, message),
+                    Err(malformed) => self.take_malformed(peer, malformed),
+                }
             }
-            Woken::Arrived(Arrived::Message(peer, message)) => self.endpoint.handle_message(now, peer, *message),
-            Woken::Arrived(Arrived::Malformed(peer, malformed)) => self.endpoint.handle_malformed(peer, *malformed),
+            Woken::Arrived(Arrived::Message(peer, message)) => self.take(now, peer, *message),
+            Woken::Arrived(Arrived::Malformed(peer, malformed)) => self.take_malformed(peer, *malformed),
             Woken::Arrived(Arrived::Opened(connection, outbox)) => drop(self.connections.insert(connection, outbox)),
             Woken::Arrived(Arrived::Closed(connection)) => {
                 self.connections.remove(&connection);
@@ -208,11 +218,28 @@ impl Shell {
         self.endpoint.set_load(self.calls.load());
     }
 
+    fn take(&mut self, now: Instant, peer: Peer, message: Message) {
+        if let Message::Request(request) = &message {
+            self.metrics.sip_request(request.method.as_str());
+        }
+        self.endpoint.handle_message(now, peer, message);
+    }
+
+    fn take_malformed(&mut self, peer: Peer, malformed: Malformed) {
+        self.metrics.malformed(Protocol::Sip, 1);
+        self.endpoint.handle_malformed(peer, malformed);
+    }
+
     /// Does all that the endpoint asks for.
     fn obey(&mut self, now: Instant) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                Output::Send { peer, bytes } => self.send(peer, bytes),
+                Output::Send { peer, bytes } => {
+                    if let Some((method, status)) = answered(&bytes) {
+                        self.metrics.sip_response(method, status);
+                    }
+                    self.send(peer, bytes);
+                }
                 Output::Offer { call, offer, peer, call_id, .. } => {
                     let answer = catch_unwind(AssertUnwindSafe(|| self.calls.offer(call, &call_id, &offer, &peer)));
                     let answer = answer.unwrap_or_else(|_| {
@@ -221,7 +248,7 @@ impl Shell {
                     });
                     match answer {
                         Ok(sdp) => self.endpoint.accept(now, call, sdp),
-                        Err(Refused { status, reason, retry_after_s }) => {
+                        Err(Refused { status, reason, retry_after_s, .. }) => {
                             self.endpoint.refuse(now, call, status, Some(&reason), retry_after_s);
                         }
                     }
@@ -253,6 +280,15 @@ impl Shell {
             }
         }
     }
+}
+
+/// Of a response as it was written: the method of its CSeq, and its status.
+fn answered(bytes: &[u8]) -> Option<(&str, u16)> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or_default().trim_end());
+    let mut lines = lines.take_while(|line| !line.is_empty());
+    let status = lines.next()?.strip_prefix("SIP/2.0 ")?.split(' ').next()?.parse().ok()?;
+    let cseq = lines.find_map(|line| line.strip_prefix("CSeq:"))?;
+    Some((cseq.trim().split_once(' ')?.1, status))
 }
 
 enum Woken {
@@ -405,6 +441,20 @@ impl Inbound {
                     return;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_tell_what_they_answer() {
+        let ok = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nCSeq: 7 INVITE\r\n\r\nCSeq: 8 BYE";
+        assert_eq!(answered(ok), Some(("INVITE", 200)));
+        for none in ["BYE sip:a SIP/2.0\r\nCSeq: 1 BYE\r\n\r\n", "SIP/2.0 200 OK\r\n\r\nCSeq: 8 BYE", ""] {
+            assert_eq!(answered(none.as_bytes()), None, "{none}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod eval;
 mod fetch;
 mod headers;
 mod load;
+mod ops;
 mod recognizer;
 mod replay;
 mod rfc6787;

@@ -14,11 +14,14 @@ pub struct HttpConfig {
     pub tls: bool,
     /// Connections at once; further ones are closed at once.
     pub max_connections: usize,
+    /// What clients have to know (`Authorization: Bearer TOKEN`) to read of calls and to change what is kept of them.
+    /// Empty: only this host may.
+    pub token: String,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: String::new(), tls: false, max_connections: 256 }
+        Self { listen: String::new(), tls: false, max_connections: 256, token: String::new() }
     }
 }
 
@@ -44,9 +47,20 @@ impl HttpConfig {
         if self.max_connections == 0 {
             return Err(("max_connections", "0 is too small, at least 1 is needed".to_owned()));
         }
+        // RFC 6750 section 2.1: what can stand in the header.
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        if !self.token.bytes().all(allowed) {
+            return Err(("token", "a token has letters, digits and -._~+/= only".to_owned()));
+        }
+        if (1..MIN_TOKEN).contains(&self.token.len()) {
+            return Err(("token", format!("a token of less than {MIN_TOKEN} characters can be guessed")));
+        }
         Ok(())
     }
 }
+
+/// A shorter token is no secret.
+const MIN_TOKEN: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -59,6 +73,12 @@ mod tests {
         assert_eq!(with("[::1]:8080"), Ok(()));
         for wrong in ["8080", "localhost:8080", "http://127.0.0.1:8080", "127.0.0.1"] {
             assert_eq!(with(wrong).unwrap_err().0, "listen", "{wrong}");
+        }
+        let with = |token: &str| HttpConfig { token: token.to_owned(), ..HttpConfig::default() }.validate();
+        assert_eq!(with("c2VjcmV0LXRva2VuLTE="), Ok(()));
+        for wrong in ["secret", "a secret with blanks", "0123456789abcdef\n"] {
+            let (key, reason) = with(wrong).unwrap_err();
+            assert!(key == "token" && !reason.contains(wrong), "{reason}");
         }
     }
 }

@@ -54,6 +54,10 @@ impl Site {
     }
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remote(pub(super) SocketAddr);
+
 /// What a listener's connections may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -67,8 +71,8 @@ pub struct Limits {
 
 impl Limits {
     /// Those of pages.
-    pub(super) fn pages(config: &HttpConfig) -> Self {
-        Self { connections: config.max_connections, whole: MAX_CONNECTION, idle: MAX_CONNECTION }
+    pub(super) const fn pages(connections: usize) -> Self {
+        Self { connections, whole: MAX_CONNECTION, idle: MAX_CONNECTION }
     }
 }
 
@@ -160,6 +164,7 @@ async fn accept(
 /// Tells handlers the peer's address, and the connection that it has become another protocol's.
 async fn follow(ConnectInfo(peer): ConnectInfo<Peer>, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(ConnectInfo(peer.address));
+    request.extensions_mut().insert(ConnectInfo(Remote(peer.address)));
     let response = next.run(request).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         peer.upgraded.store(true, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::audio::wav::{self, Channels};
-use crate::net::http::{self, HttpConfig, Limits, Site};
+use crate::net::http::{self, Limits, Site};
 
 const fn site(address: SocketAddr, advertised: Option<IpAddr>) -> Site {
     Site { address, tls: false, advertised }
@@ -20,13 +20,7 @@ async fn start(config: WaveformsConfig) -> (Waveforms, CancellationToken) {
     let (waveforms, keeping) = Waveforms::open(&config, site(listener.local_addr().unwrap(), None)).unwrap();
     let closing = CancellationToken::new();
     tokio::spawn(closing.clone().run_until_cancelled_owned(keeping));
-    tokio::spawn(http::serve(
-        listener,
-        Limits::pages(&HttpConfig::default()),
-        None,
-        waveforms.router(),
-        closing.clone(),
-    ));
+    tokio::spawn(http::serve(listener, Limits::pages(16), None, waveforms.router(), closing.clone()));
     (waveforms, closing)
 }
 
