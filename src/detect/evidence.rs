@@ -166,6 +166,7 @@ impl Senses {
             tone,
             sounding,
         };
+        self.analyzer.keep_from(self.tones.needs_from().unwrap_or(evidence.end));
         (taken, Some(evidence))
     }
 }

@@ -18,6 +18,7 @@ mod outcome;
 mod points;
 mod policy;
 mod replay;
+mod ring;
 mod sit;
 mod spectrum;
 mod tones;

@@ -5,10 +5,9 @@
     reason = "several arrays of one length, indexed alike, become vector instructions"
 )]
 
-use std::collections::VecDeque;
-
 use crate::audio::SampleTime;
 use crate::detect::numbers::{ln, sum};
+use crate::detect::ring::Ring;
 use crate::detect::transform::{Plans, Scratch};
 
 /// Samples from one hop to the next: 10 ms.
@@ -24,8 +23,6 @@ pub(super) const BIN_HZ: f32 = 8000.0 / POINTS as f32;
 /// Level told for digital silence, in dB.
 pub(super) const SILENCE_DB: f32 = -100.0;
 
-/// Samples kept: 4.1 s.
-const KEPT: usize = 32_768;
 /// Bins either side of a peak that hold the main lobe of a Hann window padded to twice its length.
 const LOBE: usize = 4;
 /// The band that counts for the level: a telephone's, without hum and offset.
@@ -71,13 +68,9 @@ pub struct Hop {
 #[derive(Debug)]
 pub struct Analyzer {
     plans: Plans,
-    ring: Box<[i16]>,
-    /// Samples so far.
-    end: u64,
+    ring: Ring,
     /// First sample after the last one that did not arrive.
     missing_end: u64,
-    /// Where samples of the ring did not arrive: from, to.
-    holes: VecDeque<(u64, u64)>,
     scratch: Scratch,
     hop: Hop,
 }
@@ -87,10 +80,8 @@ impl Analyzer {
     #[must_use]
     pub fn new(plans: &Plans) -> Self {
         Self {
-            ring: vec![0; KEPT].into(),
-            end: 0,
+            ring: Ring::default(),
             missing_end: 0,
-            holes: VecDeque::new(),
             scratch: plans.scratch(),
             hop: Hop {
                 end: SampleTime(0),
@@ -109,32 +100,22 @@ impl Analyzer {
     /// Samples taken in so far.
     #[must_use]
     pub fn now(&self) -> SampleTime {
-        SampleTime(self.end)
+        SampleTime(self.ring.end())
     }
 
     /// Takes samples up to the next hop's end and tells how many; at a hop's end it takes none until [`Self::hop`].
     pub fn take(&mut self, sound: &[i16]) -> usize {
         let taken = sound.len().min(self.room());
-        let at = self.end as usize % KEPT;
-        let (sound, again) = sound[..taken].split_at(taken.min(KEPT - at));
-        self.ring[at..at + sound.len()].copy_from_slice(sound);
-        self.ring[..again.len()].copy_from_slice(again);
-        self.end += taken as u64;
+        self.ring.push(&sound[..taken]);
         taken
     }
 
     /// The like of [`Self::take`] for samples that did not arrive.
     pub fn take_missing(&mut self, samples: usize) -> usize {
         let taken = samples.min(self.room());
+        self.ring.push_missing(taken);
         if taken > 0 {
-            self.note_hole(taken as u64);
-        }
-        for _ in 0..taken {
-            self.ring[self.end as usize % KEPT] = 0;
-            self.end += 1;
-        }
-        if taken > 0 {
-            self.missing_end = self.end;
+            self.missing_end = self.ring.end();
         }
         taken
     }
@@ -156,40 +137,24 @@ impl Analyzer {
 
     /// The samples from `from` on; `None` if some of them did not arrive, are no longer kept, or are not there yet.
     pub(super) fn piece<const N: usize>(&self, from: u64) -> Option<[i16; N]> {
-        let to = from + N as u64;
-        let kept = to <= self.end && from + KEPT as u64 >= self.end;
-        if !kept || self.holes.iter().any(|hole| hole.0 < to && from < hole.1) {
-            return None;
-        }
-        let at = from as usize % KEPT;
-        let whole = self.ring[at..].first_chunk().copied();
-        Some(whole.unwrap_or_else(|| std::array::from_fn(|n| self.ring[(at + n) % KEPT])))
+        self.ring.piece(from)
     }
 
-    /// Remembers that the next `samples` are missing, and forgets what left the ring.
-    fn note_hole(&mut self, samples: u64) {
-        match self.holes.back_mut() {
-            Some(hole) if hole.1 == self.end => hole.1 += samples,
-            _ => self.holes.push_back((self.end, self.end + samples)),
-        }
-        while self.holes.front().is_some_and(|hole| hole.1 + KEPT as u64 <= self.end) {
-            self.holes.pop_front();
-        }
+    /// Says that samples from there on may still be asked for.
+    pub(super) fn keep_from(&mut self, from: SampleTime) {
+        self.ring.keep_from(from.0);
     }
 
     fn room(&self) -> usize {
-        (self.hop.end.0 + HOP as u64 - self.end) as usize
+        (self.hop.end.0 + HOP as u64 - self.ring.end()) as usize
     }
 
     fn analyze(&mut self) {
-        let hop = &mut self.hop;
-        hop.end = SampleTime(self.end);
-        hop.missing = self.missing_end > 0 && self.missing_end + HOP as u64 > self.end;
-        hop.tainted = self.missing_end > 0 && self.missing_end + WINDOW as u64 > self.end;
-        let start = (self.end + KEPT as u64 - WINDOW as u64) as usize % KEPT;
-        let whole = self.ring[start..].first_chunk().copied();
-        let samples = whole.unwrap_or_else(|| std::array::from_fn(|n| self.ring[(start + n) % KEPT]));
-        self.plans.power(&samples, &mut hop.power, &mut self.scratch);
+        let (hop, end) = (&mut self.hop, self.ring.end());
+        hop.end = SampleTime(end);
+        hop.missing = self.missing_end > 0 && self.missing_end + HOP as u64 > end;
+        hop.tainted = self.missing_end > 0 && self.missing_end + WINDOW as u64 > end;
+        self.plans.power(&self.ring.last(), &mut hop.power, &mut self.scratch);
         let total = sum(&hop.power[BAND.0..=BAND.1]);
         hop.level_db = decibels(total);
         hop.peaks = peaks(&hop.power, total);

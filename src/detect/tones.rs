@@ -25,6 +25,8 @@ const TRACKS: usize = 8;
 const LEAST_HOPS: u32 = 4;
 /// Longer tracks are not looked at again: the samples of their beginning are not kept, and no beep is so long.
 const LONGEST_MS: u64 = 3_000;
+/// A component of it may have begun so much before.
+const SLACK_MS: u64 = 200;
 /// Components of one tone begin within so many samples of one another.
 const TOGETHER: u64 = 4 * HOP as u64;
 /// The envelope is averaged over this many samples, and told every [`GRAIN`] samples.
@@ -195,6 +197,13 @@ impl Tones {
         &self.tracks
     }
 
+    /// The first sample that may be looked at when the tones that run have ended; those that will be too long to be looked at
+    /// do not count.
+    pub(super) fn needs_from(&self) -> Option<SampleTime> {
+        let needed = self.tracks.iter().filter(|track| track.ms() <= LONGEST_MS + SLACK_MS);
+        needed.map(|track| before(track.first)).min()
+    }
+
     /// Takes one hop; gives the tones whose end it shows.
     pub(super) fn push(&mut self, hop: &Hop, analyzer: &Analyzer) -> Vec<Tone> {
         if hop.tainted {
@@ -307,9 +316,14 @@ struct Look {
     jitter: f32,
 }
 
+/// Where a closer look at what was first heard there begins.
+fn before(first: SampleTime) -> SampleTime {
+    SampleTime(first.0.saturating_sub(WINDOW as u64 + 3 * HOP as u64))
+}
+
 fn envelope(track: &Track, hop: &Hop, analyzer: &Analyzer) -> Look {
     let hz = f64::from(track.hz());
-    let from = SampleTime(track.first.0.saturating_sub(WINDOW as u64 + 3 * HOP as u64));
+    let from = before(track.first);
     let to = hop.end.min(SampleTime(track.last.0 + 3 * HOP as u64));
     let grains = mix_down(hz, from, to, analyzer);
     let size = |grain: &Option<(f32, f32)>| grain.map(|(re, im)| re.hypot(im));

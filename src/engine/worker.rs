@@ -372,9 +372,10 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
+    use crate::detect;
     use crate::engine::ports::Ports;
     use crate::engine::stream::Rtp;
-    use crate::engine::{RtpConfig, StreamEvent};
+    use crate::engine::{RtpConfig, StreamEvent, feed};
 
     fn worker() -> Worker {
         let gauges = Arc::default();
@@ -389,6 +390,39 @@ mod tests {
         let stream = Stream::new("test".to_owned(), 7, source, events);
         worker.obey(Command::Open(id, Box::new(stream)));
         heard
+    }
+
+    #[test]
+    fn a_worker_that_is_behind_leaves_the_model_out_until_it_is_not() {
+        let config = detect::Config { builtin_runtime: true, ..detect::Config::default() };
+        let load = move || Model::load(&config).unwrap();
+        let gauges = Arc::<Gauges>::default();
+        let mut worker = Worker::new(load(), Box::new(load), Arc::clone(&gauges), &EngineConfig::default()).unwrap();
+        let (mut feed, inflow) = feed::new(media::Inlet::new(&media::Config::default()));
+        let (events, mut heard) = unbounded_channel();
+        let stream = Stream::new("test".to_owned(), 7, Source::Feed(Box::new(inflow)), events);
+        worker.obey(Command::Open(1, Box::new(stream)));
+        worker.obey(Command::Attach(1, ListenerId(0), Box::new(Detector::new(Arc::default()))));
+        let listen = Listen { no_input_timeout_ms: Some(60_000), ..Listen::default() };
+        worker.obey(Command::Listen(1, ListenerId(0), 1, Box::new(listen)));
+        let mut buffers = Buffers::new();
+        let mut now = Instant::now();
+        // How long the model took for half a second of sound, in a tick that is so late.
+        let mut tick = |lag_ms: u64, after_ms: u64| {
+            now += Duration::from_millis(after_ms);
+            feed.push(vec![0; 4_000]).unwrap();
+            worker.keep_pace(now, Duration::from_millis(lag_ms));
+            worker.step(now, &mut buffers)
+        };
+        assert!(tick(0, 500) > Duration::ZERO);
+        assert!(tick(200, 500) > Duration::ZERO, "a hiccup");
+        assert!(tick(200, 500) > Duration::ZERO);
+        assert_eq!(tick(200, 500), Duration::ZERO);
+        assert!(gauges.read().rules_only);
+        assert_eq!(tick(0, 500), Duration::ZERO);
+        assert!(tick(0, 600) > Duration::ZERO);
+        assert!(!gauges.read().rules_only);
+        assert!(heard.try_recv().is_err(), "all of it was heard, and nobody spoke");
     }
 
     #[test]

@@ -533,16 +533,23 @@ mod tests {
         }
     }
 
-    /// A driver whose client has a recognition running, and the client's connection.
-    async fn recognizing() -> (Driver, TcpStream, Parser) {
+    fn engine() -> Engine {
         let address = "127.0.0.1".parse().unwrap();
-        let engine = Engine::start(&engine::Config {
+        Engine::start(&engine::Config {
             rtp: RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() },
             engine: EngineConfig { workers: 1, ..EngineConfig::default() },
             detect: Arc::default(),
         })
-        .unwrap();
-        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        .unwrap()
+    }
+
+    /// A driver whose client has a recognition running, and the client's connection.
+    async fn recognizing() -> (Driver, TcpStream, Parser) {
+        recognizing_in(&engine(), &Fetcher::new(&FetchConfig::default()).unwrap()).await
+    }
+
+    async fn recognizing_in(engine: &Engine, fetcher: &Fetcher) -> (Driver, TcpStream, Parser) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (outbox, writer, _broken) = Outbox::new(listener.accept().await.unwrap().0.into_split().1);
         tokio::spawn(writer);
@@ -564,7 +571,7 @@ mod tests {
             ended: CancellationToken::new(),
             phase,
             connection_timeout: Duration::from_secs(60),
-            fetcher: Fetcher::new(&FetchConfig::default()).unwrap(),
+            fetcher: fetcher.clone(),
             waveforms: CallWaveforms::none(),
             decisions: engine.decisions().clone(),
             in_call: Metrics::new().call(ops::Door::Mrcpv2),
@@ -578,6 +585,25 @@ mod tests {
         let Message::Response(response) = read(&mut client, &mut parser).await else { panic!("no response") };
         assert_eq!(response.state, RequestState::InProgress);
         (driver, client, parser)
+    }
+
+    /// What a call may hold with all that belongs to it, when its recognition begins: driver, session, queues, connection, and
+    /// stream and detector as they begin (what these grow by is counted in `engine/tests/cost.rs`).
+    const MOST_BYTES: i64 = 60 * 1_024;
+
+    #[test]
+    fn a_call_holds_few_bytes() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (engine, fetcher) = (engine(), Fetcher::new(&FetchConfig::default()).unwrap());
+        // The first one makes what all share.
+        let mut calls = vec![runtime.block_on(recognizing_in(&engine, &fetcher))];
+        let held = allocation_counter::measure(|| {
+            for _ in 0..8 {
+                calls.push(runtime.block_on(recognizing_in(&engine, &fetcher)));
+            }
+        });
+        let each = held.bytes_current / 8;
+        assert!((1..=MOST_BYTES).contains(&each), "{each} bytes");
     }
 
     #[tokio::test]

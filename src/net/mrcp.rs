@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Reader<S> {
     async fn run(&mut self, shared: &Shared) {
         let idle = Duration::from_millis(shared.config.connection_idle_ms);
         let mut deadline = Instant::now() + idle;
-        let mut buffer = vec![0; 16 << 10];
+        let mut buffer = vec![0; 4 << 10];
         loop {
             let read = match tokio::time::timeout_at(deadline, self.socket.read(&mut buffer)).await {
                 Ok(Ok(0)) => return,
