@@ -243,17 +243,9 @@ fn render(message: &Message) -> String {
             format!("{}{reason}{cseq}", response.status)
         }
     };
-    for name in [
-        "Session-Expires",
-        "Min-SE",
-        "Require",
-        "Unsupported",
-        "Retry-After",
-        "Answerd-Load",
-        "Warning",
-        "Accept",
-        "Accept-Encoding",
-    ] {
+    for name in
+        ["Session-Expires", "Min-SE", "Require", "Unsupported", "Retry-After", "Warning", "Accept", "Accept-Encoding"]
+    {
         if let Some(value) = message.headers().get(&name.into()) {
             text.push_str(&format!(" | {name}: {value}"));
         }
