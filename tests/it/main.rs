@@ -11,6 +11,7 @@ mod call;
 mod client;
 mod config;
 mod conformance;
+mod esl;
 mod eval;
 mod fetch;
 mod headers;

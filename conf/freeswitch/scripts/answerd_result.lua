@@ -1,6 +1,7 @@
 -- Reads the result that play_and_detect_speech left in detect_speech_result and sets channel variables from it:
 --   answerd_label       human, machine, screening, ivr, fax, sit, busy, ringback, music, silence, unknown or error
 --   answerd_confidence  0.00 to 1.00
+--   answerd_method      model or rules; empty where the grammar leaves it out (builtin:speech/boolean without result-detail)
 --   answerd_cause       Completion-Cause when there is no label: 001 no match, 002 nothing heard, ...
 
 local result = session:getVariable("detect_speech_result") or ""
@@ -26,4 +27,5 @@ end
 
 session:setVariable("answerd_label", label)
 session:setVariable("answerd_confidence", confidence or "0.00")
+session:setVariable("answerd_method", result:match("<method>(%a+)</method>") or "")
 session:setVariable("answerd_cause", cause or "000")

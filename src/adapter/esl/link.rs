@@ -154,6 +154,8 @@ pub(super) struct Link {
     server: Arc<EslServer>,
     patience: Patience,
     heard: Instant,
+    /// Whether results of jobs come as events.
+    jobs_told: bool,
 }
 
 #[derive(Debug)]
@@ -197,7 +199,15 @@ impl Link {
             server,
             patience,
             heard: Instant::now(),
+            jobs_told: true,
         })
+    }
+
+    /// No results of jobs will come: one that was begun is done.
+    #[must_use]
+    pub(super) fn without_jobs(mut self) -> Self {
+        self.jobs_told = false;
+        self
     }
 
     /// The next message; what is to be sent is sent meanwhile.
@@ -362,6 +372,7 @@ impl Link {
             // Who waited may be gone.
             Waiting::Reply(reply) => drop(reply.send(if failed { Err(Failure::Refused(said)) } else { Ok(said) })),
             Waiting::Job(id) if failed => self.end_job(&id, Err(Failure::Refused(said))),
+            Waiting::Job(id) if !self.jobs_told => self.end_job(&id, Ok(said)),
             Waiting::Job(_) | Waiting::Nobody => {}
         }
     }

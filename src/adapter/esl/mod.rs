@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 pub use crate::adapter::esl::config::{ActionsConfig, EslConfig, ServerConfig};
 pub use crate::adapter::esl::counts::{EslCounts, EslServer};
-use crate::adapter::esl::outbound::Outbound;
+use crate::adapter::esl::outbound::{Outbound, Waiting};
 use crate::adapter::esl::telling::Plan;
 use crate::engine::Decisions;
 
@@ -52,11 +52,12 @@ pub(super) fn start(
     }
     let config = Arc::new(config.clone());
     let plan = Arc::new(Plan::new(&config).map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?);
-    let connect = |server| server::start(&config, server, &plan, decisions, tasks, closing);
+    let by_socket = Waiting::default();
+    let connect = |server| server::start(&config, server, &plan, decisions, &by_socket, tasks, closing);
     let mut servers = config.servers.iter().map(connect).collect::<Vec<_>>();
     let mut address = None;
     if let Some(wanted) = config.address() {
-        let outbound = Outbound::bind(wanted, &config, &plan)?;
+        let outbound = Outbound::bind(wanted, &config, &plan, &by_socket)?;
         address = Some(outbound.address());
         servers.push(outbound.server());
         outbound.start(decisions, tasks, closing);

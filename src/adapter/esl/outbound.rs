@@ -23,7 +23,26 @@ use crate::engine::{self, Decision, DecisionListener, Decisions, Stage};
 use crate::wire::esl::{Command, Event, is_uuid};
 
 /// Who waits for the decisions of which call.
-type Waiting = Arc<Mutex<HashMap<String, mpsc::Sender<Arc<Decision>>>>>;
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting(Arc<Mutex<HashMap<String, Wanted>>>);
+
+#[derive(Debug)]
+struct Wanted {
+    decisions: mpsc::Sender<Arc<Decision>>,
+    /// All is told there, not only variables.
+    full: bool,
+}
+
+impl Waiting {
+    /// Whether a call's decisions are told, in full, on its own connection.
+    pub(super) fn tells(&self, uuid: &str) -> bool {
+        self.lock().get(uuid).is_some_and(|wanted| wanted.full)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Wanted>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The listener, bound.
 pub(super) struct Outbound {
@@ -43,13 +62,18 @@ const EVENTS: usize = 64;
 const BEGINS: Duration = Duration::from_secs(2);
 
 impl Outbound {
-    pub(super) fn bind(wanted: SocketAddr, config: &Arc<EslConfig>, plan: &Arc<Plan>) -> io::Result<Self> {
+    pub(super) fn bind(
+        wanted: SocketAddr,
+        config: &Arc<EslConfig>,
+        plan: &Arc<Plan>,
+        waiting: &Waiting,
+    ) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("esl {wanted}: {error}"));
         let listener = listen(wanted).map_err(named)?;
         let address = listener.local_addr().map_err(named)?;
         let told = Arc::new(EslServer::new("socket".to_owned()));
         let (config, plan) = (Arc::clone(config), Arc::clone(plan));
-        Ok(Self { listener, address, config, plan, told, waiting: Waiting::default() })
+        Ok(Self { listener, address, config, plan, told, waiting: waiting.clone() })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -62,7 +86,7 @@ impl Outbound {
 
     pub(super) fn start(self, decisions: &Decisions, tasks: &TaskTracker, closing: &CancellationToken) {
         let listener = decisions.listen(self.config.provisional);
-        let dispatching = dispatch(listener, Arc::clone(&self.waiting), Arc::clone(&self.told));
+        let dispatching = dispatch(listener, self.waiting.clone(), Arc::clone(&self.told));
         tasks.spawn(closing.clone().run_until_cancelled_owned(dispatching));
         self.told.connected.store(true, Ordering::Relaxed);
         let (calls, closing) = (tasks.clone(), closing.clone());
@@ -97,7 +121,7 @@ impl Outbound {
                 config: Arc::clone(&self.config),
                 plan: Arc::clone(&self.plan),
                 told: self.server(),
-                waiting: Arc::clone(&self.waiting),
+                waiting: self.waiting.clone(),
                 closing: closing.clone(),
             };
             calls.spawn(async move {
@@ -128,7 +152,7 @@ async fn dispatch(mut listener: DecisionListener, waiting: Waiting, told: Arc<Es
         match next {
             engine::Told::Decision(decision) => {
                 let Some(uuid) = decision.uuid.as_deref() else { continue };
-                let wanted = lock(&waiting).get(uuid).cloned();
+                let wanted = waiting.lock().get(uuid).map(|wanted| wanted.decisions.clone());
                 if wanted.is_some_and(|wanted| wanted.try_send(decision).is_err()) {
                     count(&told.dropped);
                 }
@@ -138,10 +162,6 @@ async fn dispatch(mut listener: DecisionListener, waiting: Waiting, told: Arc<Es
             }
         }
     }
-}
-
-fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Arc<Decision>>>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives a call back at once.
@@ -182,6 +202,7 @@ async fn greet(link: &mut Link) -> Result<Event, LinkError> {
     // The last events of the call come after its end.
     link.ask(&command("linger 2")).await?;
     link.ask(&command("myevents")).await?;
+    link.ask(&command("filter Event-Name CHANNEL_EXECUTE_COMPLETE")).await?;
     Ok(event)
 }
 
@@ -212,20 +233,20 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        lock(&self.waiting).remove(&self.uuid);
+        self.waiting.lock().remove(&self.uuid);
     }
 }
 
 impl Call {
     async fn run(self, stream: TcpStream) -> Result<(), LinkError> {
         let (events, mut happened) = mpsc::channel(EVENTS);
-        let mut link = Link::new(stream, events, Arc::clone(&self.told), patience(&self.config))?;
+        let mut link = Link::new(stream, events, Arc::clone(&self.told), patience(&self.config))?.without_jobs();
         let data = greet(&mut link).await?;
         let uuid = data.get("Unique-ID").unwrap_or_default().to_owned();
         let full = data.get("Control").is_some_and(|control| control.eq_ignore_ascii_case("full"));
         let (sender, mut decided) = mpsc::channel(DECISIONS);
-        lock(&self.waiting).insert(uuid.clone(), sender);
-        let _entry = Entry { waiting: Arc::clone(&self.waiting), uuid: uuid.clone() };
+        self.waiting.lock().insert(uuid.clone(), Wanted { decisions: sender, full });
+        let _entry = Entry { waiting: self.waiting.clone(), uuid: uuid.clone() };
         let (client, mut orders) = Client::new();
         let teller = Teller {
             plan: Arc::clone(&self.plan),
@@ -235,11 +256,21 @@ impl Call {
             missing: Arc::default(),
         };
         let never = CancellationToken::new();
+        // While FreeSWITCH waits for the next command, it reads no sound.
+        let deaf = data.get("Socket-Mode").is_some_and(|mode| mode.eq_ignore_ascii_case("static"));
         let talk = async {
-            teller.start(&uuid).await;
-            let moved = self.wait(&teller, &uuid, full, &mut decided).await;
+            let moved = if deaf {
+                tracing::warn!(uuid, "`socket` without `async`: nothing could be heard");
+                self.set(&teller, &["answerd_result=error".to_owned()]).await.ok();
+                false
+            } else {
+                teller.start(&uuid).await;
+                self.wait(&teller, &uuid, full, &mut decided).await
+            };
             if !moved {
-                teller.stop(&uuid).await;
+                if !deaf {
+                    teller.stop(&uuid).await;
+                }
                 // Closed before, the call could stay parked for ever.
                 drop(tokio::time::timeout(BEGINS, executed(&mut happened)).await);
             }

@@ -1,6 +1,6 @@
 //! A FreeSWITCH server that is connected to: the connection, kept up; decisions in lanes; calls that ask for detection.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::adapter::esl::config::{EslConfig, ServerConfig};
 use crate::adapter::esl::counts::{EslServer, count};
 use crate::adapter::esl::link::{Client, Failure, Link, LinkError, Order, Patience};
+use crate::adapter::esl::outbound::Waiting;
 use crate::adapter::esl::telling::{Plan, Teller, Told};
 use crate::adapter::queue::backoff;
 use crate::engine::{self, Decision, Decisions, Stage};
@@ -33,9 +34,11 @@ const LANES: usize = 32;
 const EVENTS: usize = 4_096;
 /// Calls whose detection was begun here, at most.
 const FOLLOWED: usize = 100_000;
+/// A call of which nothing was heard for so long is forgotten: not each one's end is told.
+const FORGOTTEN: Duration = Duration::from_secs(3_600);
 
-/// Calls whose detection was begun here, on their way.
-type Followed = Arc<Mutex<HashSet<String>>>;
+/// Calls whose detection was begun here, and when.
+type Followed = Arc<Mutex<HashMap<String, Instant>>>;
 
 /// Starts a server's tasks.
 pub(super) fn start(
@@ -43,6 +46,7 @@ pub(super) fn start(
     server: &ServerConfig,
     plan: &Arc<Plan>,
     decisions: &Decisions,
+    by_socket: &Waiting,
     tasks: &TaskTracker,
     closing: &CancellationToken,
 ) -> Arc<EslServer> {
@@ -68,7 +72,7 @@ pub(super) fn start(
     });
     let lanes = Lanes { lanes: lanes.collect(), server: Arc::clone(&told) };
     let listener = decisions.listen(config.provisional);
-    tasks.spawn(closing.clone().run_until_cancelled_owned(dispatch(listener, lanes.clone())));
+    tasks.spawn(closing.clone().run_until_cancelled_owned(dispatch(listener, lanes.clone(), by_socket.clone())));
     let calls = Calls { lanes, followed, variable: config.start_variable.clone(), seen: VecDeque::new() };
     tasks.spawn(closing.clone().run_until_cancelled_owned(calls.run(happened)));
     let keeper = Keeper {
@@ -82,12 +86,12 @@ pub(super) fn start(
     told
 }
 
-/// Hands decisions to their lanes. It never waits.
-async fn dispatch(mut listener: engine::DecisionListener, lanes: Lanes) {
+/// Hands decisions to their lanes, but those of calls that are told on a connection of their own. It never waits.
+async fn dispatch(mut listener: engine::DecisionListener, lanes: Lanes, by_socket: Waiting) {
     while let Some(told) = listener.next().await {
         match told {
             engine::Told::Decision(decision) => {
-                if let Some(uuid) = decision.uuid.clone() {
+                if let Some(uuid) = decision.uuid.clone().filter(|uuid| !by_socket.tells(uuid)) {
                     lanes.give(&uuid, Work::Decision(decision, Instant::now()));
                 }
             }
@@ -135,8 +139,11 @@ impl Lane {
                 Work::Decision(decision, since) => self.tell(&decision, since).await,
                 Work::Start(uuid) => {
                     let new = {
-                        let mut followed = lock(&self.followed);
-                        followed.len() < FOLLOWED && followed.insert(uuid.clone())
+                        let (mut followed, now) = (lock(&self.followed), Instant::now());
+                        if followed.len() >= FOLLOWED {
+                            followed.retain(|_, since| now.duration_since(*since) < FORGOTTEN);
+                        }
+                        followed.len() < FOLLOWED && followed.insert(uuid.clone(), now).is_none()
                     };
                     if new && !self.teller.start(&uuid).await {
                         lock(&self.followed).remove(&uuid);
@@ -167,7 +174,7 @@ impl Lane {
                 Ok(Told::Here { moved }) => {
                     tracing::debug!(server = server.name, uuid, label = %decision.label, "told");
                     // What is begun here is ended here.
-                    let ended = decision.stage == Stage::Final && lock(&self.followed).remove(uuid);
+                    let ended = decision.stage == Stage::Final && lock(&self.followed).remove(uuid).is_some();
                     if ended && !moved {
                         self.teller.stop(uuid).await;
                     }
@@ -189,7 +196,7 @@ impl Lane {
 /// Pause after a connection was lost in the middle of a decision.
 const AGAIN: Duration = Duration::from_millis(50);
 
-fn lock(followed: &Followed) -> MutexGuard<'_, HashSet<String>> {
+fn lock(followed: &Followed) -> MutexGuard<'_, HashMap<String, Instant>> {
     followed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
