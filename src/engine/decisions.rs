@@ -271,10 +271,14 @@ impl Decisions {
 impl DecisionListener {
     /// The next decision; `None` when no more can come.
     pub async fn next(&mut self) -> Option<Told> {
-        match self.receiver.recv().await {
-            Ok(decision) => Some(Told::Decision(decision)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Told::Missed(missed)),
-            Err(broadcast::error::RecvError::Closed) => None,
+        loop {
+            match self.receiver.recv().await {
+                // Somebody else wants it.
+                Ok(decision) if self.eager.is_none() && decision.stage != Stage::Final => {}
+                Ok(decision) => return Some(Told::Decision(decision)),
+                Err(broadcast::error::RecvError::Lagged(missed)) => return Some(Told::Missed(missed)),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
         }
     }
 }
@@ -351,7 +355,7 @@ mod tests {
     #[tokio::test]
     async fn a_correction_is_dated_as_its_result() {
         let decisions = Decisions::default();
-        let mut listener = decisions.listen(true);
+        let (mut listener, mut other) = (decisions.listen(true), decisions.listen(false));
         let provisional = Provisional {
             label: Label::Machine,
             confidence: 0.8,
@@ -366,5 +370,8 @@ mod tests {
         let Some(Told::Decision(decision)) = listener.next().await else { panic!("no decision") };
         assert_eq!((decision.stage, decision.corrects), (Stage::Corrected, Some(Label::Human)));
         assert_eq!(decision.times.decided_ms, 1_000);
+        decisions.concluded(&subject(), &outcome());
+        let Some(Told::Decision(decision)) = other.next().await else { panic!("no decision") };
+        assert_eq!(decision.stage, Stage::Final);
     }
 }

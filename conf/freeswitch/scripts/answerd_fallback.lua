@@ -3,7 +3,8 @@
 -- Within each answerd, the rules decide where the model can't; answerd_method says who did: model, rules, or none.
 --
 -- mod_unimrcp tells at once, or after its request-timeout, that a server is not there. One that vanishes in the middle of a
--- recognition it waits for without limit: so the call is sent on to the extension answerd_fallback_N in time.
+-- recognition it waits for without limit: so the call is sent on to the extension answerd_fallback_N in time. A server that
+-- hangs, its connections open, holds the call longer all the same: request-timeout for STOP, then 32 s for BYE.
 
 local profiles = { "answerd", "answerd-backup" }
 -- Longer than the recognition may take: no-input-timeout and recognition-timeout of the grammar, and a second.
