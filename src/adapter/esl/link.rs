@@ -124,11 +124,22 @@ impl Client {
         self.send(Command::new(&format!("api {line}")).map_err(|_| Failure::Unsafe)?).await
     }
 
-    /// `bgapi`, and its result.
-    pub(super) async fn job(&self, line: String) -> Result<String, Failure> {
+    /// `bgapi`: it has its turn when this returns; its result comes later.
+    pub(super) async fn job(&self, line: String) -> Result<Job, Failure> {
         let (reply, told) = oneshot::channel();
         self.orders.send(Order::Job(line, reply)).await.map_err(|_| Failure::Gone)?;
-        told.await.unwrap_or(Err(Failure::Gone))
+        Ok(Job(told))
+    }
+}
+
+/// An api line that runs aside.
+#[derive(Debug)]
+pub(super) struct Job(oneshot::Receiver<Result<String, Failure>>);
+
+impl Job {
+    /// What the server said at its end.
+    pub(super) async fn result(self) -> Result<String, Failure> {
+        self.0.await.unwrap_or(Err(Failure::Gone))
     }
 }
 

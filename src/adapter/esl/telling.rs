@@ -166,15 +166,18 @@ impl Teller {
         let result = match action.order(fields, self.own_session) {
             Ok(Order::Command(command)) => self.client.send(command).await,
             Ok(Order::Job(line)) => {
-                // It may take long; what follows does not wait for it.
-                let (client, server, uuid) = (self.client.clone(), Arc::clone(&self.server), uuid.to_owned());
-                tokio::spawn(async move {
-                    if let Err(failure) = client.job(line.clone()).await {
-                        count(&server.action_failures);
-                        tracing::warn!(server = server.name, uuid, line, %failure, "an action failed");
-                    }
-                });
-                Ok(String::new())
+                // It may take long; what follows comes after it, and does not wait for its end.
+                let begun = self.client.job(line.clone()).await;
+                begun.map(|job| {
+                    let (server, uuid) = (Arc::clone(&self.server), uuid.to_owned());
+                    tokio::spawn(async move {
+                        if let Err(failure) = job.result().await {
+                            count(&server.action_failures);
+                            tracing::warn!(server = server.name, uuid, line, %failure, "an action failed");
+                        }
+                    });
+                    String::new()
+                })
             }
             Err(error) => Err(error.into()),
         };
