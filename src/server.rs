@@ -43,7 +43,7 @@ impl Server {
         let (servers, webhooks) = (adapter.esl_servers().to_vec(), adapter.webhooks().to_vec());
         metrics.read(move |page| event_sockets(page, &servers));
         metrics.read(move |page| deliveries(page, &webhooks));
-        let streams = stream::Doors::open(config.streams(), Arc::clone(&engine))?;
+        let streams = stream::Doors::open(config.streams(), Arc::clone(&engine), metrics.clone())?;
         let listens = &config.streams;
         let door = listens.address().map(|address| HttpDoor {
             name: "streams",

@@ -107,7 +107,13 @@ impl Exposition<'_> {
     ) -> fmt::Result {
         let mut metric = self.encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
         for (labels, value) in values {
-            metric.encode_family(labels)?.encode_counter(value, None::<&Exemplar<[(&str, &str); 0], f64>>)?;
+            let exemplar = None::<&Exemplar<[(&str, &str); 0], f64>>;
+            if labels.is_empty() {
+                // A family without labels would be written with empty braces.
+                metric.encode_counter(value, exemplar)?;
+            } else {
+                metric.encode_family(labels)?.encode_counter(value, exemplar)?;
+            }
         }
         Ok(())
     }
@@ -127,7 +133,11 @@ impl Exposition<'_> {
     pub fn gauges(&mut self, name: &str, help: &str, unit: Option<&Unit>, values: &[(Labels<'_>, f64)]) -> fmt::Result {
         let mut metric = self.encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (labels, value) in values {
-            metric.encode_family(labels)?.encode_gauge(value)?;
+            if labels.is_empty() {
+                metric.encode_gauge(value)?;
+            } else {
+                metric.encode_family(labels)?.encode_gauge(value)?;
+            }
         }
         Ok(())
     }
@@ -148,7 +158,7 @@ impl Exposition<'_> {
         let mut buckets: Vec<(f64, u64)> = buckets.into_iter().collect();
         if let Some((bound, _)) = buckets.last_mut() {
             // What the encoder writes as +Inf.
-            *bound = f64::MAX;
+            *bound = f64::INFINITY;
         }
         let count = buckets.iter().map(|(_, count)| count).sum();
         let mut metric = self.encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
@@ -183,6 +193,21 @@ impl<F: Fn(&mut Exposition<'_>) -> fmt::Result + Send + Sync + 'static> Collecto
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_is_written_as_it_should_be() {
+        let metrics = crate::ops::Metrics::new();
+        metrics.read(|page| {
+            page.counter("a", "Of a.", None, 2.0)?;
+            page.gauges("b", "Of b.", None, &[(&[("of", "x")], 1.5)])?;
+            page.histogram("c", "Of c.", Some(&Unit::Seconds), 3.0, [(1.0, 1), (f64::INFINITY, 1)])
+        });
+        let open = metrics.show(Form::OpenMetrics);
+        let wanted = "# HELP a Of a.\n# TYPE a counter\na_total 2.0\n# HELP b Of b.\n# TYPE b gauge\nb{of=\"x\"} 1.5\n\
+                      # HELP c_seconds Of c.\n# TYPE c_seconds histogram\n# UNIT c_seconds seconds\nc_seconds_sum 3.0\n\
+                      c_seconds_count 2\nc_seconds_bucket{le=\"1.0\"} 1\nc_seconds_bucket{le=\"+Inf\"} 2\n# EOF\n";
+        assert!(open.ends_with(wanted), "{open}");
+    }
 
     #[test]
     fn who_asks_for_openmetrics_gets_it() {

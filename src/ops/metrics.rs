@@ -425,6 +425,28 @@ impl Inner {
                 drop(results.get_or_create(&OfResult::of(ok)));
             }
         }
+        for method in ["INVITE", "BYE"] {
+            drop(self.sip_requests.get_or_create(&OfMethod { method }));
+            drop(self.sip_responses.get_or_create(&OfResponse { method, status: 200 }));
+        }
+        for method in ["SETUP", "TEARDOWN"] {
+            drop(self.rtsp_requests.get_or_create(&OfMethod { method }));
+            drop(self.rtsp_responses.get_or_create(&OfResponse { method, status: 200 }));
+        }
+        drop(self.mrcp_responses.get_or_create(&OfResponse { method: "RECOGNIZE", status: 200 }));
+        for cause in ["success", "no-match", "no-input-timeout", "recognizer-error"] {
+            drop(self.completions.get_or_create(&OfCause { cause }));
+        }
+        let (human, machine) = (Label::Human.as_str(), Label::Machine.as_str());
+        drop(self.corrections.get_or_create(&OfCorrection { from: human, to: machine }));
+        for told in [human, machine] {
+            for correct in [human, machine] {
+                drop(self.feedback.get_or_create(&OfFeedback { told, correct }));
+                drop(self.feedback_withdrawn.get_or_create(&OfFeedback { told, correct }));
+            }
+            let decision = OfDecision { label: told, method: "model", grammar: Grammar::Answer.as_str() };
+            drop(self.decisions.get_or_create(&decision));
+        }
         for grammar in [Grammar::Answer, Grammar::Beep, Grammar::Voicemail] {
             drop(self.decision_times.get_or_create(&OfGrammar { grammar: grammar.as_str() }));
         }

@@ -307,7 +307,7 @@ mod tests {
             ("answerd_feedback_total{told=\"machine\",correct=\"human\"}", Some("1")),
             ("answerd_feedback_total{told=\"machine\",correct=\"machine\"}", Some("1")),
             ("answerd_feedback_withdrawn_total{told=\"machine\",correct=\"human\"}", Some("1")),
-            ("answerd_feedback_withdrawn_total{told=\"machine\",correct=\"machine\"}", None),
+            ("answerd_feedback_withdrawn_total{told=\"machine\",correct=\"machine\"}", Some("0")),
         ] {
             assert_eq!(sample(&metrics, name).as_deref(), wanted, "{name}");
         }

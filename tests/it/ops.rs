@@ -257,6 +257,81 @@ async fn a_call_moves_the_counters() {
 }
 
 #[tokio::test]
+async fn the_manual_lists_every_metric_and_the_alerts_use_real_ones() {
+    let server = start("OPS_LISTEN=127.0.0.1:0").await;
+    let families = metrics(&server).await;
+    let manual = include_str!("../../docs/operations.md");
+    let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows = rows.filter(|(name, _)| is_name(name)).map(|(name, rest)| (name, rest.split(" | ").collect::<Vec<_>>()));
+    let listed: BTreeMap<&str, Vec<&str>> = rows.collect();
+    assert_eq!(listed.keys().copied().collect::<Vec<_>>(), families.keys().map(String::as_str).collect::<Vec<_>>());
+    for (name, row) in listed {
+        let help = row.last().unwrap().trim_end_matches(" |");
+        assert_eq!((row[0], help), (families[name].kind.as_str(), families[name].help.as_str()), "{name}");
+    }
+    let rules = include_str!("../../conf/prometheus/answerd.rules.yml");
+    let words = rules.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let used: BTreeSet<&str> = words.filter(|word| word.starts_with("answerd_")).collect();
+    assert!(used.len() > 10);
+    for name in used {
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        assert!(families.contains_key(name) || families.contains_key(family), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_told_who_answered_it() {
+    let server = start("OPS_LISTEN=127.0.0.1:0 HTTP_TOKEN=0123456789abcdef").await;
+    let mut call = Call::open(&server).await;
+    let mut control = Control::connect(&call).await;
+    control.recognize(&call, 1, "Vendor-Specific-Parameters: fs-uuid=u-1\r\n").await;
+    let audio = call.audio;
+    let playing = tokio::spawn(async move { play(audio, &special_information()).await });
+    while !matches!(control.next().await, Some(Message::Event(event)) if event.name.as_str() == "RECOGNITION-COMPLETE")
+    {
+    }
+    playing.abort();
+    let at = format!("http://{}/calls", server.ops().unwrap());
+    let client = client();
+    let ask = async |path: &str, token: &str, body: Option<&str>| {
+        let uri = format!("{at}/{path}");
+        let request = match body {
+            None => client.get(uri),
+            Some(body) => client.post(uri).header(CONTENT_TYPE, "application/json").body(body.to_owned()),
+        };
+        let response = request.header("Authorization", format!("Bearer {token}")).send().await.unwrap();
+        let status = response.status();
+        (status, serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let token = "0123456789abcdef";
+    assert_eq!(ask("u-1", "wrong", None).await.0, StatusCode::UNAUTHORIZED);
+    // What was told to the client is noted by another task.
+    let noted = async {
+        while ask("u-1", token, None).await.0 != StatusCode::OK {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, noted).await.expect("the call is remembered");
+    let (_, shown) = ask("u-1", token, None).await;
+    assert_eq!((&shown["uuid"], &shown["decisions"][0]["label"]), (&"u-1".into(), &"sit".into()), "{shown}");
+    for (path, body, wanted) in [
+        ("u-1/feedback", r#"{"label": "busy"}"#, StatusCode::OK),
+        ("u-1/feedback", r#"{"label": "sit"}"#, StatusCode::OK),
+        ("u-1/feedback", r#"{"label": "beep"}"#, StatusCode::BAD_REQUEST),
+        ("u-1/feedback", r#"{"labels": "sit"}"#, StatusCode::BAD_REQUEST),
+        ("u-2/feedback", r#"{"label": "sit"}"#, StatusCode::NOT_FOUND),
+    ] {
+        let (status, told) = ask(path, token, Some(body)).await;
+        assert_eq!(status, wanted, "{path} {body}: {told}");
+    }
+    let families = metrics(&server).await;
+    assert_eq!(value(&families, "answerd_feedback_total{told=\"sit\",correct=\"sit\"}"), 1.0);
+    assert_eq!(value(&families, "answerd_feedback_withdrawn_total{told=\"sit\",correct=\"busy\"}"), 1.0);
+    call.bye().await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_is_refused_is_counted_by_its_reason() {
     let server = start("OPS_LISTEN=127.0.0.1:0 ENGINE_MAX_CALLS=1").await;
     let (status, ready) = page(&server, "/readyz").await;

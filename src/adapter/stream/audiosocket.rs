@@ -39,7 +39,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
             tracing::warn!(%peer, "too many AudioSocket connections: one is refused");
             continue;
         };
-        let Some(permit) = shared.engine.admit() else {
+        let Some(permit) = shared.admit() else {
             tracing::warn!(%peer, "a stream is refused: all calls are taken");
             continue;
         };

@@ -26,7 +26,8 @@ use tokio_util::task::TaskTracker;
 
 pub use crate::adapter::stream::config::{Config, StreamGoal, StreamsConfig};
 use crate::adapter::stream::registry::Registry;
-use crate::engine::Engine;
+use crate::engine::{Engine, Full, Permit};
+use crate::ops::{Door, Metrics, Refusal};
 
 /// The doors for streams. Dropped, all streams end; [`Doors::shutdown`] lets them finish.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub struct Doors {
 struct Shared {
     config: Config,
     engine: Arc<Engine>,
+    metrics: Metrics,
     registry: Registry,
     next: AtomicU64,
     tracker: TaskTracker,
@@ -47,6 +49,21 @@ struct Shared {
     drain: CancellationToken,
     /// All streams end.
     closing: CancellationToken,
+}
+
+impl Shared {
+    /// Takes the right to one more stream, or counts why there is none.
+    fn admit(&self) -> Option<Permit> {
+        let permit = self.engine.admit();
+        if permit.is_none() {
+            let reason = match self.engine.full() {
+                Some(Full::Load | Full::Lag) => Refusal::Overload,
+                Some(Full::Calls) | None => Refusal::Full,
+            };
+            self.metrics.refused(Door::WebSocket, reason);
+        }
+        permit
+    }
 }
 
 /// How long streams may take to close.
@@ -57,11 +74,12 @@ impl Doors {
     ///
     /// # Errors
     /// When AudioSocket's address can't be bound.
-    pub fn open(config: Config, engine: Arc<Engine>) -> io::Result<Self> {
+    pub fn open(config: Config, engine: Arc<Engine>, metrics: Metrics) -> io::Result<Self> {
         let wanted = config.streams.audiosocket_address();
         let shared = Arc::new(Shared {
             config,
             engine,
+            metrics,
             registry: Registry::default(),
             next: AtomicU64::new(1),
             tracker: TaskTracker::new(),

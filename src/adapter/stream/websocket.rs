@@ -74,7 +74,7 @@ async fn open(
         return refuse(StatusCode::BAD_REQUEST, why);
     }
     let later = [(header::RETRY_AFTER, shared.config.retry_after_s.to_string())];
-    let permit = match shared.engine.admit() {
+    let permit = match shared.admit() {
         Some(permit) if !shared.drain.is_cancelled() => permit,
         taken => {
             let why = if taken.is_some() { "the server stops" } else { "all calls are taken" };

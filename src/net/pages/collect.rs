@@ -16,6 +16,8 @@ pub(super) fn write(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
 
 fn load(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
     let load = engine.load();
+    let of_all = Unit::Other("ratio".to_owned());
+    let ratio = Some(&of_all);
     let seconds = Some(&Unit::Seconds);
     page.gauge(
         "answerd_calls_limit",
@@ -26,8 +28,8 @@ fn load(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
     let help = "Further calls that there is room for now, as far as can be told.";
     page.gauge("answerd_calls_headroom", help, None, load.headroom as f64)?;
     let help = "What admission goes by, as a share of all there is: 1 is all.";
-    page.gauge("answerd_load", help, Some(&Unit::Ratios), load.share)?;
-    page.gauge("answerd_load_limit", "The load at which calls are refused.", Some(&Unit::Ratios), load.max_share)?;
+    page.gauge("answerd_load", help, ratio, load.share)?;
+    page.gauge("answerd_load_limit", "The load at which calls are refused.", ratio, load.max_share)?;
     let help = "Whether a new call would be taken now: 1 or 0.";
     page.gauge("answerd_admitting", help, None, f64::from(u8::from(load.full.is_none())))?;
     let help = "Processor time that a second of a call takes in the workers; 0 while there are too few calls to tell.";
@@ -43,7 +45,7 @@ fn load(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
     page.gauge("answerd_streams", "Streams of sound that the workers have.", None, sum(&|it| it.streams as f64))?;
     let help = "Share of the time in which the workers worked, mean of the last second.";
     let workers = load.workers.len().max(1) as f64;
-    page.gauge("answerd_workers_busy", help, Some(&Unit::Ratios), sum(&|it| it.busy) / workers)?;
+    page.gauge("answerd_workers_busy", help, ratio, sum(&|it| it.busy) / workers)?;
     let help = "Workers that have fallen behind, so that the model is not asked and the rules decide.";
     page.gauge("answerd_workers_rules_only", help, None, sum(&|it| f64::from(u8::from(it.rules_only))))?;
     let help = "How often a worker fell behind and left the model out.";

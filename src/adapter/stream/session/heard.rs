@@ -6,6 +6,7 @@ use crate::adapter::stream::answer::{self, Kind};
 use crate::adapter::stream::session::{Close, Phase, Session};
 use crate::detect::{Event, Label, Outcome, Provisional};
 use crate::engine::{Door, StreamEvent, Subject};
+use crate::ops::Grammar;
 use crate::wire::stream::close;
 
 /// What is waited beyond the time of corrections.
@@ -67,6 +68,8 @@ impl Session {
     }
 
     fn detected(&mut self, now: Instant, event: Event) {
+        let grammar = if self.phase == Phase::Answer { Grammar::Answer } else { Grammar::Beep };
+        self.shared.metrics.heard(grammar, &event);
         // Others want to know it, too: Event Socket and webhooks.
         match &event {
             Event::Concluded(outcome) => self.tell_others(outcome),

@@ -21,6 +21,7 @@ use crate::adapter::stream::track::{Piece, Places, Track};
 use crate::audio::SAMPLE_RATE;
 use crate::detect::Label;
 use crate::engine::{Feed, FeedSpec, ListenerId, NotPushed, Permit, Stream, StreamEvent};
+use crate::ops::{Door, InCall};
 use crate::wire::stream::{Answers, Call, Dialect, Encoding, Format, Reply, Sound, Told, close};
 
 /// Why a stream is ended by this side.
@@ -56,6 +57,7 @@ pub(super) struct Session {
     /// A token was shown, or none is needed.
     admitted: bool,
     permit: Option<Permit>,
+    _in_call: InCall,
     asked: Option<Asked>,
     track: Option<Track>,
     pace: Option<Pace>,
@@ -135,6 +137,7 @@ impl Session {
             dialect: None,
             admitted,
             permit: Some(permit),
+            _in_call: shared.metrics.call(Door::WebSocket),
             asked: None,
             track: None,
             pace: None,
