@@ -25,6 +25,11 @@ Calls are real ones: INVITE, RECOGNIZE, sound in real time until RECOGNITION-COM
 are started, and those that wait for their result get it. Calls that are refused with 503 and Retry-After are counted
 apart: that is how a full server says so.
 
+Times that are told: \"set up\", INVITE to 200; \"response\", RECOGNIZE to its response; \"result\", RECOGNIZE to
+RECOGNITION-COMPLETE; \"delivery\", from the packet that holds the sound a result was decided at to RECOGNITION-COMPLETE:
+what is added to the detector's own delay; \"after the beep\", from the packet that holds its end, with --truth. \"start
+late\" and \"packet late\" are this program's own faults.
+
 Exit status: 0 if every call that was taken had its result and a good end, 1 if not.
 
 Examples:
