@@ -43,7 +43,14 @@ fn options() -> Options {
     let mut options = Options {
         calls: vec![100, 500, 1_000],
         seconds: 10,
-        engine: EngineConfig { max_calls: 100_000, ..EngineConfig::default() },
+        // All that is asked for is taken, and the model is asked however late: what that costs is the question.
+        engine: EngineConfig {
+            max_calls: 100_000,
+            max_load: 1.0,
+            max_lag_ms: 10_000,
+            model_lag_ms: 10_000,
+            ..EngineConfig::default()
+        },
         rules_only: false,
         deaf: false,
     };
