@@ -188,6 +188,20 @@ async fn a_tap_gets_decision_beep_and_the_moment_to_speak() {
     assert_eq!(socket.next().await, Frame::Close(1000, String::new()));
 }
 
+/// With the model a machine is told in the middle of its greeting: the beep is waited for by a second listening.
+#[tokio::test]
+async fn a_machine_told_by_its_voice_is_listened_to_until_its_beep() {
+    let server = start("DETECT_RULES_ONLY=false").await;
+    let mut socket = Socket::open(&server, &format!("/stream/{UUID}?rate=8000")).await;
+    for message in little(&recording("voicemail.wav")).chunks(3_200) {
+        socket.binary(message).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(socket.event("decision").await["voicemail_detected"], true);
+    assert!((socket.event("beep").await["off_s"].as_f64().unwrap() - 8.38).abs() < 0.1);
+    assert!((socket.event("speak_at").await["speak_at_s"].as_f64().unwrap() - 8.38).abs() < 0.1);
+}
+
 #[tokio::test]
 async fn the_right_side_of_a_stereo_tap_in_each_format() {
     let server = start("").await;

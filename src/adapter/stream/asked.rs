@@ -36,7 +36,7 @@ impl Asked {
             (None, None) => config.streams.goal,
         };
         let listen = |listen: &Listen| {
-            let mut listen = Listen { provisional: true, ..listen.clone() };
+            let mut listen = listen.clone();
             if let Some(active) = &grammar {
                 let settings = &active.grammar.settings;
                 listen.confidence_threshold = settings.confidence_threshold.unwrap_or(listen.confidence_threshold);
@@ -44,7 +44,8 @@ impl Asked {
             }
             listen
         };
-        let answer = Listen { goal: Goal::Answer, ..listen(&config.answer) };
+        // Who waits for the moment to speak knows who answered.
+        let answer = Listen { goal: Goal::Answer, provisional: true, ..listen(&config.answer) };
         let beep = Listen { goal: Goal::Beep, ..listen(&config.beep) };
         Ok(Self {
             answer: (goal != StreamGoal::Beep).then_some(answer),

@@ -80,7 +80,7 @@ impl Session {
             Event::Key { .. } | Event::InputStarted { .. } => {}
         }
         match event {
-            Event::Provisional(early) if early.corrects.is_some() && self.decided.is_some() => {
+            Event::Provisional(early) if self.decided.is_some() && self.phase == Phase::Answer => {
                 let first = self.decided != Some(early.label);
                 self.decided = Some(early.label);
                 if first {
