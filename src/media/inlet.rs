@@ -167,8 +167,8 @@ impl Inlet {
     }
 }
 
-#[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "virtual time begins at any instant")]
+#[cfg(test)]
 mod tests {
     use super::*;
 
