@@ -62,6 +62,8 @@ pub(super) struct Session {
     track: Option<Track>,
     pace: Option<Pace>,
     flow: Flow,
+    /// Sound that is too short for a piece yet.
+    short: Vec<i16>,
     /// What waits for room in the feed.
     backlog: VecDeque<Piece>,
     listening: Option<Listening>,
@@ -121,6 +123,8 @@ const BROWSER_BYTES: std::ops::RangeInclusive<usize> = 2_048..=32_768;
 const BROWSER_RATE: u32 = 48_000;
 /// How long pieces wait for room at most before they are tried again.
 const ROOM_WAIT: Duration = Duration::from_millis(10);
+/// Shorter sound waits for more, in samples: 20 ms.
+const SHORT: usize = SAMPLE_RATE as usize / 50;
 /// Pieces of this length go to the engine, in samples: 100 ms.
 const PIECE: usize = SAMPLE_RATE as usize / 10;
 
@@ -141,6 +145,7 @@ impl Session {
             asked: None,
             track: None,
             pace: None,
+            short: Vec::new(),
             backlog: VecDeque::new(),
             listening: None,
             phase: Phase::Waiting,
@@ -336,9 +341,32 @@ impl Session {
             self.listen()?;
         }
         if self.phase != Phase::Done && !self.flushed {
-            self.backlog.extend(pieces.into_iter().flat_map(cut));
+            pieces.into_iter().for_each(|piece| self.put(piece));
         }
         Ok(seconds)
+    }
+
+    /// Puts a piece behind what waits. The feed holds so many pieces: short ones are joined.
+    fn put(&mut self, piece: Piece) {
+        match piece {
+            Piece::Sound(samples) => {
+                self.short.extend(samples);
+                if self.short.len() >= SHORT {
+                    let joined = std::mem::take(&mut self.short);
+                    self.backlog.extend(joined.chunks(PIECE).map(|samples| Piece::Sound(samples.to_vec())));
+                }
+            }
+            Piece::Missing(_) => {
+                self.put_short();
+                self.backlog.push_back(piece);
+            }
+        }
+    }
+
+    fn put_short(&mut self) {
+        if !self.short.is_empty() {
+            self.backlog.push_back(Piece::Sound(std::mem::take(&mut self.short)));
+        }
     }
 
     /// What a first message of so many bytes tells of a tap that declares no rate.
@@ -381,6 +409,7 @@ impl Session {
     fn listen_anew(&mut self) {
         if self.decided.is_none() && self.listening.take().is_some() {
             self.backlog.clear();
+            self.short.clear();
             self.phase = Phase::Waiting;
         }
     }
@@ -403,7 +432,8 @@ impl Session {
         if let Some(track) = &mut self.track {
             track.flush(&mut pieces);
         }
-        self.backlog.extend(pieces);
+        pieces.into_iter().for_each(|piece| self.put(piece));
+        self.put_short();
         self.backlog.push_back(Piece::Missing(FLUSH_S * SAMPLE_RATE as usize));
         // What is missing is told before the next sound.
         self.backlog.push_back(Piece::Sound(vec![0]));
@@ -479,15 +509,5 @@ impl Session {
                 counts.sound_s
             );
         }
-    }
-}
-
-/// Long sound in pieces.
-fn cut(piece: Piece) -> Vec<Piece> {
-    match piece {
-        Piece::Sound(samples) if samples.len() > PIECE => {
-            samples.chunks(PIECE).map(|samples| Piece::Sound(samples.to_vec())).collect()
-        }
-        other => vec![other],
     }
 }
