@@ -10,6 +10,7 @@ use nom::multi::many0_count;
 use nom::sequence::terminated;
 use nom::{IResult, Parser as _};
 
+use crate::wire::backlog::Backlog;
 use crate::wire::esl::{Headers, Message};
 
 /// How much of a stream is taken as one message.
@@ -57,11 +58,7 @@ impl std::error::Error for Malformed {}
 #[derive(Debug, Default)]
 pub struct Parser {
     limits: Limits,
-    buffer: Vec<u8>,
-    /// Octets of `buffer` that are done with.
-    start: usize,
-    /// Octets of the unread part in which no section ends: not searched again.
-    searched: usize,
+    backlog: Backlog,
     head: Option<(Headers, usize)>,
     dead: Option<Malformed>,
 }
@@ -78,9 +75,7 @@ impl Parser {
         if self.dead.is_some() {
             return;
         }
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
+        self.backlog.feed(bytes);
     }
 
     /// The next whole message; `None` until more bytes come.
@@ -94,8 +89,7 @@ impl Parser {
         let polled = self.message();
         if let Err(malformed) = polled {
             self.dead = Some(malformed);
-            self.buffer = Vec::new();
-            self.start = 0;
+            self.backlog.clear();
         }
         polled
     }
@@ -105,37 +99,25 @@ impl Parser {
             self.head = self.section()?;
         }
         let Some((_, length)) = &self.head else { return Ok(None) };
-        let Some((body, _)) = self.unread().split_at_checked(*length) else { return Ok(None) };
+        let Some((body, _)) = self.backlog.unread().split_at_checked(*length) else { return Ok(None) };
         let body = body.to_vec();
-        self.start += body.len();
+        self.backlog.consume(body.len());
         Ok(self.head.take().map(|(headers, _)| Message { headers, body }))
-    }
-
-    fn unread(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
     }
 
     /// Headers up to their empty line, and the body's length.
     fn section(&mut self) -> Result<Option<(Headers, usize)>, Malformed> {
-        if self.searched == 0 {
-            let empty = empty_lines(self.unread());
-            self.start += empty;
-            // It may be the first half of an empty line.
-            if self.unread() == b"\r" {
-                return Ok(None);
-            }
-        }
-        let unread = self.unread();
-        let Some(end) = section_end(unread, self.searched) else {
-            if unread.len() > self.limits.section {
-                return Err(Malformed::LongSection);
-            }
-            self.searched = unread.len();
+        let empty = empty_lines(self.backlog.unread());
+        self.backlog.consume(empty);
+        // It may be the first half of an empty line.
+        if self.backlog.unread() == b"\r" {
             return Ok(None);
-        };
-        if end > self.limits.section {
-            return Err(Malformed::LongSection);
         }
+        let end = self.backlog.head(self.limits.section);
+        let unread = self.backlog.unread();
+        let Some(end) = end else {
+            return if unread.len() > self.limits.section { Err(Malformed::LongSection) } else { Ok(None) };
+        };
         let headers = headers(unread.get(..end).unwrap_or_default());
         let length = match headers.last("Content-Length") {
             None => 0,
@@ -144,8 +126,7 @@ impl Parser {
         if length > self.limits.body {
             return Err(Malformed::LongBody);
         }
-        self.start += end;
-        self.searched = 0;
+        self.backlog.consume(end);
         Ok(Some((headers, length)))
     }
 }
@@ -154,29 +135,6 @@ impl Parser {
 fn empty_lines(bytes: &[u8]) -> usize {
     let lines: IResult<&[u8], &[u8]> = recognize(many0_count(line_ending)).parse(bytes);
     lines.map_or(0, |(_, lines)| lines.len())
-}
-
-/// Where the section that `bytes` begin with ends: behind its empty line. The first `searched` octets hold no end.
-fn section_end(bytes: &[u8], searched: usize) -> Option<usize> {
-    // The end may have begun in what was searched.
-    let from = searched.saturating_sub("\n\r\n".len() - 1);
-    let mut after_line = false;
-    let mut after_return = false;
-    for (at, byte) in bytes.iter().enumerate().skip(from) {
-        match byte {
-            b'\n' if after_line => return Some(at + 1),
-            b'\n' => {
-                after_line = true;
-                after_return = false;
-            }
-            b'\r' if after_line && !after_return => after_return = true,
-            _ => {
-                after_line = false;
-                after_return = false;
-            }
-        }
-    }
-    None
 }
 
 /// The headers of a section. A value that is no UTF-8 is taken as well as can be.

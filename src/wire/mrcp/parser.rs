@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::wire::backlog::Backlog;
 use crate::wire::mrcp::message::{StartLine, write_bare_response};
 use crate::wire::mrcp::syntax::{self, Stop};
 use crate::wire::mrcp::value::{self, quote};
@@ -88,13 +89,7 @@ impl std::error::Error for Malformed {}
 #[derive(Debug)]
 pub struct Parser {
     limits: Limits,
-    buffer: Vec<u8>,
-    /// Octets of `buffer` that are done with.
-    start: usize,
-    /// Octets of the stream before `buffer`.
-    before: u64,
-    /// Octets of the unread part where no empty line begins: not searched again.
-    searched: usize,
+    backlog: Backlog,
     /// Octets to read over.
     skip: u64,
     head: Option<Head>,
@@ -129,7 +124,7 @@ impl Parser {
     /// A parser at the beginning of a stream.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, buffer: Vec::new(), start: 0, before: 0, searched: 0, skip: 0, head: None, dead: false }
+        Self { limits, backlog: Backlog::new(), skip: 0, head: None, dead: false }
     }
 
     /// Adds bytes that were received. [`Parser::poll_message`] then tells what they hold.
@@ -137,16 +132,13 @@ impl Parser {
         if self.dead {
             return;
         }
-        self.buffer.drain(..self.start);
-        self.before += self.start as u64;
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
+        self.backlog.feed(bytes);
     }
 
     /// Whether a message has begun and is not whole yet.
     #[must_use]
     pub fn is_inside_message(&self) -> bool {
-        self.skip > 0 || !self.unread().is_empty()
+        self.skip > 0 || !self.backlog.unread().is_empty()
     }
 
     /// The next message; `None` until more bytes are fed.
@@ -166,11 +158,9 @@ impl Parser {
             match self.read_head() {
                 Ok(head) => self.head = head,
                 Err(malformed) => {
-                    self.searched = 0;
                     if malformed.fault == Fault::Framing {
                         self.dead = true;
-                        self.buffer = Vec::new();
-                        self.start = 0;
+                        self.backlog.clear();
                     } else {
                         self.read_over();
                     }
@@ -178,34 +168,26 @@ impl Parser {
                 }
             }
         }
-        let ready = self.head.as_ref().is_some_and(|head| self.unread().len() >= head.length);
+        let ready = self.head.as_ref().is_some_and(|head| self.backlog.unread().len() >= head.length);
         let Some(head) = self.head.take_if(|_| ready) else { return Ok(None) };
-        let body = self.unread().get(head.section..head.length).expect("the whole message is there");
+        let body = self.backlog.unread().get(head.section..head.length).expect("the whole message is there");
         let body = Bytes::copy_from_slice(body);
-        self.start += head.length;
-        self.searched = 0;
+        self.backlog.consume(head.length);
         Ok(Some(head.start.into_message(head.channel, head.headers, body)))
     }
 
-    fn unread(&self) -> &[u8] {
-        self.buffer.get(self.start..).expect("start never passes the end of buffer")
-    }
-
-    fn position(&self) -> u64 {
-        self.before + self.start as u64
-    }
-
     fn read_over(&mut self) {
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.unread().len());
-        self.start += skipped;
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.backlog.unread().len());
+        self.backlog.consume(skipped);
         self.skip -= skipped as u64;
         if self.skip == 0 && self.head.is_none() {
-            self.start += self.unread().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let lines = self.backlog.unread().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            self.backlog.consume(lines);
         }
     }
 
     fn read_head(&mut self) -> Result<Option<Head>, Malformed> {
-        let unread = self.unread();
+        let unread = self.backlog.unread();
         let seen = unread.get(..PREFIX.min(unread.len())).unwrap_or_default();
         let (rest, prefix) = match syntax::prefix(seen) {
             Ok(found) => found,
@@ -229,11 +211,10 @@ impl Parser {
         let version = prefix.version;
         let whole = usize::try_from(length).unwrap_or(usize::MAX);
         let limit = self.limits.section.min(whole);
-        let from = self.searched.max(prefix_length);
-        let searchable = unread.get(..limit.min(unread.len())).unwrap_or_default();
-        let Some(section) = find_end(searchable, from) else {
-            if searchable.len() < limit {
-                self.searched = searchable.len().saturating_sub(2);
+        let section = self.backlog.head(limit);
+        let unread = self.backlog.unread();
+        let Some(section) = section else {
+            if unread.len() < limit {
                 return Ok(None);
             }
             if limit == whole {
@@ -297,7 +278,7 @@ impl Parser {
 
     /// What can be said of the message that begins here. Request-id and channel are searched for in what was received.
     fn malformed(&self, fault: Fault, at: usize, production: &'static str, detail: &str) -> Malformed {
-        let seen = self.unread();
+        let seen = self.backlog.unread();
         let seen = seen.get(..seen.len().min(self.limits.section)).unwrap_or_default();
         let text = String::from_utf8_lossy(seen);
         let mut lines = text.split('\n');
@@ -327,7 +308,7 @@ impl Parser {
         });
         Malformed {
             fault,
-            position: self.position() + at as u64,
+            position: self.backlog.position() + at as u64,
             production: if production.is_empty() { "generic-message" } else { production },
             detail: detail.to_owned(),
             status: StatusCode::ILLEGAL_VALUE,
@@ -357,19 +338,6 @@ fn is_beginning(seen: &[u8]) -> bool {
 
 fn offset(whole: &[u8], left: &[u8]) -> usize {
     whole.len().saturating_sub(left.len())
-}
-
-/// The octets up to and with the empty line that ends the headers, searched for from `from` on.
-fn find_end(text: &[u8], from: usize) -> Option<usize> {
-    let mut line = from;
-    loop {
-        let end = line + text.get(line..)?.iter().position(|byte| *byte == b'\n')?;
-        match text.get(end + 1..)? {
-            [b'\n', ..] => return Some(end + 2),
-            [b'\r', b'\n', ..] => return Some(end + 3),
-            _ => line = end + 1,
-        }
-    }
 }
 
 struct Fields {

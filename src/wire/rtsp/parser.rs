@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::wire::backlog::Backlog;
 use crate::wire::rtsp::message::{self, Head, HeaderName, Message, Response, number};
 use crate::wire::rtsp::{Method, StatusCode};
 use crate::wire::text::{SyntaxError, whole};
@@ -81,13 +82,7 @@ impl std::error::Error for Malformed {}
 #[derive(Debug, Default)]
 pub struct Parser {
     limits: Limits,
-    buffer: Vec<u8>,
-    /// Octets of `buffer` that are done with.
-    start: usize,
-    /// Octets of the stream before `buffer`.
-    before: u64,
-    /// Octets of the unread part where no empty line ends: not searched again.
-    searched: usize,
+    backlog: Backlog,
     state: State,
 }
 
@@ -120,10 +115,7 @@ impl Parser {
         if matches!(self.state, State::Broken) {
             return;
         }
-        self.buffer.drain(..self.start);
-        self.before += self.start as u64;
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
+        self.backlog.feed(bytes);
     }
 
     /// The next thing that came; `None` until more bytes are fed.
@@ -139,20 +131,20 @@ impl Parser {
                     return Ok(None);
                 }
                 State::Body { head, length } => {
-                    let Some(body) = self.unread().get(..length) else {
+                    let Some(body) = self.backlog.unread().get(..length) else {
                         self.state = State::Body { head, length };
                         return Ok(None);
                     };
                     let body = Bytes::copy_from_slice(body);
-                    self.consume(length);
+                    self.backlog.consume(length);
                     return Ok(Some(match head {
                         Ok(message) => Received::Message(message.with_body(body)),
                         Err(malformed) => Received::Malformed(*malformed),
                     }));
                 }
                 State::Interleaved { channel, length, left } => {
-                    let here = left.min(self.unread().len());
-                    self.consume(here);
+                    let here = left.min(self.backlog.unread().len());
+                    self.backlog.consume(here);
                     if here < left {
                         self.state = State::Interleaved { channel, length, left: left - here };
                         return Ok(None);
@@ -161,11 +153,11 @@ impl Parser {
                 }
                 State::Head => {}
             }
-            match *self.unread() {
+            match *self.backlog.unread() {
                 [] => return Ok(None),
-                [b'\r' | b'\n', ..] => self.consume(1),
+                [b'\r' | b'\n', ..] => self.backlog.consume(1),
                 [b'$', channel, high, low, ..] => {
-                    self.consume(4);
+                    self.backlog.consume(4);
                     let length = u16::from_be_bytes([high, low]);
                     self.state = State::Interleaved { channel, length, left: length.into() };
                 }
@@ -175,8 +167,7 @@ impl Parser {
                     Ok(None) => return Ok(None),
                     Err(malformed) => {
                         self.state = State::Broken;
-                        self.buffer = Vec::new();
-                        self.start = 0;
+                        self.backlog.clear();
                         return Err(malformed);
                     }
                 },
@@ -184,22 +175,11 @@ impl Parser {
         }
     }
 
-    fn unread(&self) -> &[u8] {
-        self.buffer.get(self.start..).expect("start never passes the end of buffer")
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.start += bytes;
-        self.searched = 0;
-    }
-
     fn read_head(&mut self) -> Result<Option<State>, Malformed> {
-        let unread = self.unread();
-        let searchable = unread.get(..self.limits.head.min(unread.len())).unwrap_or_default();
-        let Some(end) = find_end(searchable, self.searched) else {
-            if searchable.len() < self.limits.head {
-                // The empty line's beginning may be there already.
-                self.searched = searchable.len().saturating_sub(3);
+        let end = self.backlog.head(self.limits.head);
+        let unread = self.backlog.unread();
+        let Some(end) = end else {
+            if unread.len() < self.limits.head {
                 return Ok(None);
             }
             let error = SyntaxError::new(self.limits.head, "RTSP message, headers over the limit");
@@ -230,36 +210,23 @@ impl Parser {
             }
             Err(error) => Err(Box::new(self.malformed(error, StatusCode::BAD_REQUEST))),
         };
-        self.consume(end);
+        self.backlog.consume(end);
         Ok(Some(State::Body { head, length }))
     }
 
     /// What can be said of the message that begins here.
     fn malformed(&self, error: SyntaxError, status: StatusCode) -> Malformed {
-        let unread = self.unread();
+        let unread = self.backlog.unread();
         let seen = unread.get(..unread.len().min(self.limits.head)).unwrap_or_default();
         let first = seen.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).next().unwrap_or_default();
         let method = std::str::from_utf8(first).ok().map(Method::from_name);
         Malformed {
-            position: self.before + self.start as u64,
+            position: self.backlog.position(),
             error,
             status,
             // A response begins with the version; an answer to one would be answered again.
             is_request: method.is_some_and(|method| !method.as_str().to_ascii_uppercase().starts_with("RTSP/")),
             cseq: salvage(seen, HeaderName::CSEQ).and_then(|value| number(&value)),
-        }
-    }
-}
-
-/// The octets up to and with the empty line that ends the headers, searched for from `from` on.
-fn find_end(text: &[u8], from: usize) -> Option<usize> {
-    let mut line = from;
-    loop {
-        let end = line + text.get(line..)?.iter().position(|byte| *byte == b'\n')?;
-        match text.get(end + 1..)? {
-            [b'\n', ..] => return Some(end + 2),
-            [b'\r', b'\n', ..] => return Some(end + 3),
-            _ => line = end + 1,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Messages on a stream: framing by Content-Length, RFC 3261 sections 7.5 and 18.3, keep-alives of RFC 5626.
 
-use crate::wire::sip::message::{Malformed, Message, parse_head, split_head};
+use crate::wire::backlog::Backlog;
+use crate::wire::sip::message::{Malformed, Message, parse_head};
 use crate::wire::text::SyntaxError;
 
 /// How large a message on a stream may be.
@@ -33,11 +34,7 @@ pub enum Received {
 #[derive(Debug, Default)]
 pub struct Parser {
     limits: Limits,
-    buffer: Vec<u8>,
-    /// Bytes at the buffer's start that are done with.
-    consumed: usize,
-    /// Where the head's end is looked for next: before it there is none.
-    searched: usize,
+    backlog: Backlog,
     state: State,
 }
 
@@ -65,10 +62,7 @@ impl Parser {
         if matches!(self.state, State::Broken) {
             return;
         }
-        self.buffer.drain(..self.consumed.min(self.buffer.len()));
-        self.searched = self.searched.saturating_sub(self.consumed);
-        self.consumed = 0;
-        self.buffer.extend_from_slice(bytes);
+        self.backlog.feed(bytes);
     }
 
     /// The next message, `Ok(None)` if more bytes are needed.
@@ -84,12 +78,12 @@ impl Parser {
                     return Ok(None);
                 }
                 State::Body { head, length } => {
-                    let Some(body) = self.unread().get(..length) else {
+                    let Some(body) = self.backlog.unread().get(..length) else {
                         self.state = State::Body { head, length };
                         return Ok(None);
                     };
                     let body = body.to_vec();
-                    self.consume(length);
+                    self.backlog.consume(length);
                     return Ok(Some(match head {
                         Ok(mut message) => {
                             message.set_body(body);
@@ -100,22 +94,21 @@ impl Parser {
                 }
                 State::Head => {}
             }
-            match self.unread() {
+            match self.backlog.unread() {
                 [b'\r', b'\n', b'\r', b'\n', ..] => {
-                    self.consume(4);
+                    self.backlog.consume(4);
                     return Ok(Some(Received::Ping));
                 }
                 // Half a ping, or the pong to ours: known when more has come.
                 [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => return Ok(None),
-                [b'\r', b'\n', ..] => self.consume(2),
-                [b'\n', ..] => self.consume(1),
+                [b'\r', b'\n', ..] => self.backlog.consume(2),
+                [b'\n', ..] => self.backlog.consume(1),
                 _ => match self.head() {
                     Ok(Some(state)) => self.state = state,
                     Ok(None) => return Ok(None),
                     Err(malformed) => {
                         self.state = State::Broken;
-                        self.buffer = Vec::new();
-                        self.consumed = 0;
+                        self.backlog.clear();
                         return Err(malformed);
                     }
                 },
@@ -126,34 +119,22 @@ impl Parser {
     /// Bytes that wait for the rest of their message.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.unread().len()
-    }
-
-    fn unread(&self) -> &[u8] {
-        self.buffer.get(self.consumed..).unwrap_or_default()
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.consumed += bytes;
-        self.searched = self.consumed;
+        self.backlog.unread().len()
     }
 
     fn head(&mut self) -> Result<Option<State>, Malformed> {
-        let unread = self.unread();
-        // The head's end is at most three bytes before what was searched already.
-        let from = self.searched.saturating_sub(self.consumed).saturating_sub(3);
-        let found = has_blank_line(unread.get(from..).unwrap_or_default());
-        let head = if found { split_head(unread).map(|(head, _)| head) } else { None };
-        let size = head.map_or(unread.len(), <[u8]>::len);
-        if size > self.limits.max_head_bytes {
-            let start = unread.get(..self.limits.max_head_bytes).unwrap_or(unread);
-            let error = SyntaxError::new(self.limits.max_head_bytes, "SIP-message, header section over the limit");
+        let limit = self.limits.max_head_bytes;
+        let end = self.backlog.head(limit);
+        let unread = self.backlog.unread();
+        let Some(size) = end else {
+            if unread.len() <= limit {
+                return Ok(None);
+            }
+            let start = unread.get(..limit).unwrap_or(unread);
+            let error = SyntaxError::new(limit, "SIP-message, header section over the limit");
             return Err(Malformed { error, ..parse_head(start).err().unwrap_or_else(empty) });
-        }
-        let Some(head) = head else {
-            self.searched = self.buffer.len();
-            return Ok(None);
         };
+        let head = unread.get(..size).unwrap_or_default();
         let head = parse_head(head);
         let (headers, method, is_response) = match &head {
             Ok(message) => (message.headers(), message.method(), matches!(message, Message::Response(_))),
@@ -168,7 +149,7 @@ impl Parser {
         if length > self.limits.max_body_bytes {
             return Err(broken(SyntaxError::new(size, "message-body, over the limit")));
         }
-        self.consume(size);
+        self.backlog.consume(size);
         Ok(Some(State::Body { head: head.map(Box::new).map_err(Box::new), length }))
     }
 }
@@ -180,8 +161,4 @@ fn empty() -> Malformed {
         method: None,
         headers: crate::wire::sip::headers::Headers::new(),
     }
-}
-
-fn has_blank_line(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
