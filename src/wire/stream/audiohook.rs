@@ -88,7 +88,7 @@ impl Conversation {
         let Some(&(media, format)) = chosen else {
             if !offered.is_empty() || !self.call.probe {
                 let names = offered.iter().filter_map(|media| json::text(media, &["format"]));
-                let error = super::UnknownEncoding(names.collect::<Vec<_>>().join(", "));
+                let error = crate::wire::stream::UnknownEncoding(names.collect::<Vec<_>>().join(", "));
                 let mut told = vec![Told::Reply(self.hook.disconnect("no media that can be decoded"))];
                 told.extend(refuse(&error));
                 return told;

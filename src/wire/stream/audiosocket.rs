@@ -71,7 +71,7 @@ impl Frames {
                 told.push(Told::Described);
             }
             (DTMF, _) => {
-                told.extend(std::str::from_utf8(&payload).ok().and_then(super::json::key).map(Told::Key));
+                told.extend(std::str::from_utf8(&payload).ok().and_then(crate::wire::stream::json::key).map(Told::Key));
             }
             (ERROR, _) => {
                 let code = payload.first().copied().unwrap_or_default();
