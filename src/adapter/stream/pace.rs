@@ -8,7 +8,7 @@ pub(super) struct Pace {
     /// What is taken for the rate, and which ones it may be.
     rate: u32,
     usual: &'static [u32],
-    /// What waited while the stream was set up has come by then.
+    /// What waited while the stream was set up, or stalled, has come by then.
     settled: Instant,
     /// When the stretch that is measured began, the last message, and the samples between.
     since: Option<Instant>,
@@ -30,7 +30,7 @@ pub(super) struct Found {
 /// Rates of an AudioContext, in hertz, and of FreeSWITCH's taps.
 pub(super) const OF_BROWSERS: &[u32] = &[8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
 pub(super) const OF_TAPS: &[u32] = &[8_000, 16_000, 24_000, 32_000, 48_000, 64_000];
-/// How long the first messages may come in a burst.
+/// How long messages may come in a burst: the first ones, and those after a stall.
 const SETTLING: Duration = Duration::from_millis(250);
 /// From then on a rate that is far off is seen, and from then on which of two near ones it is.
 const ROUGH: Duration = Duration::from_millis(600);
@@ -51,14 +51,20 @@ impl Pace {
 
     /// Takes note of a message of so many samples; tells another rate than was taken for it.
     pub(super) fn push(&mut self, now: Instant, samples: u64) -> Option<Found> {
-        if self.done || samples == 0 || now < self.settled {
+        if self.done || samples == 0 {
             return None;
         }
-        let Some(since) = self.since.filter(|_| now.saturating_duration_since(self.last) < STALL) else {
-            (self.since, self.last, self.samples) = (Some(now), now, 0);
+        if now.saturating_duration_since(self.last) >= STALL {
+            (self.since, self.settled) = (None, now + SETTLING);
+        }
+        self.last = now;
+        if now < self.settled {
+            return None;
+        }
+        let Some(since) = self.since else {
+            (self.since, self.samples) = (Some(now), 0);
             return None;
         };
-        self.last = now;
         self.samples += samples;
         let elapsed = now.saturating_duration_since(since);
         let well = elapsed >= WELL;
