@@ -545,10 +545,10 @@ mod tests {
 
     /// A driver whose client has a recognition running, and the client's connection.
     async fn recognizing() -> (Driver, TcpStream, Parser) {
-        recognizing_in(&engine(), &Fetcher::new(&FetchConfig::default()).unwrap()).await
+        recognizing_in(&engine(), &Fetcher::new(&FetchConfig::default()).unwrap(), &Metrics::new()).await
     }
 
-    async fn recognizing_in(engine: &Engine, fetcher: &Fetcher) -> (Driver, TcpStream, Parser) {
+    async fn recognizing_in(engine: &Engine, fetcher: &Fetcher, metrics: &Metrics) -> (Driver, TcpStream, Parser) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (outbox, writer, _broken) = Outbox::new(listener.accept().await.unwrap().0.into_split().1);
@@ -574,8 +574,8 @@ mod tests {
             fetcher: fetcher.clone(),
             waveforms: CallWaveforms::none(),
             decisions: engine.decisions().clone(),
-            in_call: Metrics::new().call(ops::Door::Mrcpv2),
-            metrics: Metrics::new(),
+            in_call: metrics.call(ops::Door::Mrcpv2),
+            metrics: metrics.clone(),
         });
         let request =
             Request::new(channel, Method::Recognize, RequestId(7)).with_body("text/uri-list", "builtin:speech/answer");
@@ -595,11 +595,12 @@ mod tests {
     fn a_call_holds_few_bytes() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (engine, fetcher) = (engine(), Fetcher::new(&FetchConfig::default()).unwrap());
+        let metrics = Metrics::new();
         // The first one makes what all share.
-        let mut calls = vec![runtime.block_on(recognizing_in(&engine, &fetcher))];
+        let mut calls = vec![runtime.block_on(recognizing_in(&engine, &fetcher, &metrics))];
         let held = allocation_counter::measure(|| {
             for _ in 0..8 {
-                calls.push(runtime.block_on(recognizing_in(&engine, &fetcher)));
+                calls.push(runtime.block_on(recognizing_in(&engine, &fetcher, &metrics)));
             }
         });
         let each = held.bytes_current / 8;

@@ -594,7 +594,8 @@ mod tests {
         metrics.heard(Grammar::Answer, &outcome(Label::Machine, 1_000));
         assert_eq!(line(&metrics, "voicemail_detection_total"), "3");
         assert_eq!(line(&metrics, "voicemail_detection_rate"), "0.6666666666666666");
-        assert_eq!(line(&metrics, "voicemail_detection_duration_seconds_sum"), "4.2");
+        let seconds: f64 = line(&metrics, "voicemail_detection_duration_seconds_sum").parse().unwrap();
+        assert!((seconds - 4.2).abs() < 1e-9);
         assert_eq!(line(&metrics, "voicemail_detection_duration_seconds_bucket{le=\"1.0\"}"), "2");
         let machine = "answerd_decisions_total{label=\"machine\",method=\"model\",grammar=\"voicemail\"}";
         assert_eq!(line(&metrics, machine), "1");
