@@ -379,7 +379,7 @@ impl Endpoint {
         response.headers.push(HeaderName::ALLOW, ALLOW);
         response.headers.push(HeaderName::ACCEPT, ACCEPT);
         response.headers.push(HeaderName::SUPPORTED, SUPPORTED);
-        response.headers.push(HeaderName::LOAD, &self.load.to_string());
+        response.headers.push(HeaderName::LOAD, self.load.to_string());
         let accepted = inbound.request.headers.accept().unwrap_or_default();
         if let Some(description) = &self.capabilities
             && (accepted.is_empty() || accepted.iter().any(|range| range.covers("application", "sdp")))

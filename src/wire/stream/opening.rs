@@ -163,7 +163,7 @@ fn by_path(path: &str) -> (Option<Dialect>, Option<String>) {
         Some(last) => (CALLS.contains(&first) || dialect.is_some() || is_uuid(last)).then_some(last),
         None => is_uuid(first).then_some(first),
     };
-    let decoded = last.map(|name| percent(name)).filter(|name| !name.is_empty() && name.len() <= MAX_NAME);
+    let decoded = last.map(percent).filter(|name| !name.is_empty() && name.len() <= MAX_NAME);
     // A tap's first message may still be that of another: the path says only that sound may come at once.
     (dialect.filter(|dialect| *dialect != Dialect::Tap), decoded)
 }
