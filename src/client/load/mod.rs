@@ -1,7 +1,7 @@
 //! A load of many calls from one process: real SIP, MRCPv2 and RTP, for measuring a recognizer.
 //!
 //! Two threads do all of it: the caller's, for the signalling of all calls, over one SIP socket and a few control
-//! connections, and one that sends all sound. A call itself ([`call`]) has no socket and no clock.
+//! connections, and one that sends all sound. A call itself (`call`) has no socket and no clock.
 
 mod call;
 mod driver;
