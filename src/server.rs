@@ -156,6 +156,12 @@ impl Running {
         self.adapter.webhooks()
     }
 
+    /// Whether no thread that listens is stuck or gone: as `/healthz` tells it.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.engine.workers().iter().all(|worker| worker.is_well())
+    }
+
     /// Calls that are taken now.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -164,8 +170,9 @@ impl Running {
 
     /// Takes no new calls, lets recognitions finish until the configured limit, ends all calls, and stops.
     pub async fn shutdown(self) {
-        tokio::join!(self.net.shutdown(), self.streams.shutdown());
+        let (following, ()) = tokio::join!(self.net.shutdown(), self.streams.shutdown());
         self.adapter.shutdown().await;
+        following.finish().await;
     }
 }
 

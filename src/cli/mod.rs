@@ -14,6 +14,7 @@ mod load;
 mod offline;
 mod points;
 mod progress;
+mod replay;
 mod serve;
 mod tell;
 
@@ -43,6 +44,8 @@ enum Command {
     Load(load::Arguments),
     /// Start a server on free loopback ports, place three calls to it, and show what happens.
     Demo(demo::Arguments),
+    /// Make decisions anew that a server has stored, and tell which are other ones now, and which are right.
+    Replay(replay::Arguments),
     /// Validate the configuration, the grammars and the model.
     Check(check::Arguments),
     /// Search the operating points of detection on recordings of which is known who answered, and write their table.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Call(arguments) => call::run(arguments),
         Command::Load(arguments) => load::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Points(arguments) => points::run(arguments),
         Command::Features(arguments) => features::run(arguments),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +27,8 @@ enum LogFormat {
     Json,
 }
 
+/// What is never due has a period all the same.
+const NEVER: Duration = Duration::from_secs(3_600);
 /// Settings that can't be obeyed (`EX_CONFIG` of sysexits.h).
 pub(super) const EXIT_CONFIG: u8 = 78;
 
@@ -56,21 +59,35 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let running = Server::start(config).await?;
+    let manager = ops::ServiceManager::from_environment();
+    manager.iter().for_each(ops::ServiceManager::ready);
+    let alive_every = manager.as_ref().and_then(ops::ServiceManager::alive_every);
+    let mut alive = tokio::time::interval(alive_every.unwrap_or(NEVER));
     loop {
         tokio::select! {
+            // One whose threads hang says nothing, and is begun anew.
+            _ = alive.tick(), if alive_every.is_some() => {
+                manager.iter().filter(|_| running.is_well()).for_each(ops::ServiceManager::alive);
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => running.reload(),
         }
     }
+    manager.iter().for_each(ops::ServiceManager::stopping);
     tracing::info!("draining: no new calls, running recognitions finish; a second signal ends at once");
-    tokio::select! {
-        () = running.shutdown() => {
-            tracing::info!("stopped");
-            Ok(ExitCode::SUCCESS)
+    let mut down = std::pin::pin!(running.shutdown());
+    loop {
+        tokio::select! {
+            () = &mut down => {
+                tracing::info!("stopped");
+                return Ok(ExitCode::SUCCESS);
+            }
+            // Draining may take longer than the manager waits.
+            _ = alive.tick(), if alive_every.is_some() => manager.iter().for_each(ops::ServiceManager::alive),
+            _ = terminate.recv() => return Ok(ExitCode::FAILURE),
+            _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
         }
-        _ = terminate.recv() => Ok(ExitCode::FAILURE),
-        _ = interrupt.recv() => Ok(ExitCode::FAILURE),
     }
 }
 

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 use crate::adapter::stream;
 pub use crate::config::sections::DetectConfig;
 use crate::detect::{Goal, Listen};
-use crate::{adapter, engine, net, ops, session};
+use crate::{adapter, detect, engine, net, ops, session};
 
 /// Every setting of the server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -133,7 +133,8 @@ impl Config {
     /// The engine's part.
     #[must_use]
     pub fn engine(&self) -> engine::Config {
-        engine::Config { rtp: self.rtp.clone(), engine: self.engine.clone(), detect: Arc::new(self.detect.detect()) }
+        let detect = detect::Config { keep: self.feedback.keep(), ..self.detect.detect() };
+        engine::Config { rtp: self.rtp.clone(), engine: self.engine.clone(), detect: Arc::new(detect) }
     }
 
     /// The adapters' part.
@@ -219,8 +220,7 @@ impl Config {
         self.esl.validate().map_err(in_section("esl"))?;
         self.webhook.validate().map_err(in_section("webhook"))?;
         self.log.validate().map_err(in_section("log"))?;
-        net::validate_listeners(&self.sip, &self.mrcp).map_err(in_section("mrcp"))?;
-        net::validate_rtsp_listeners(&self.rtsp, &self.sip, &self.mrcp).map_err(in_section("rtsp"))?;
+        self.validate_listeners()?;
         if self.rtp.srtp == engine::Srtp::Required && self.rtp.srtp_needs_tls && !self.sip.has_tls() {
             let reason = "SRTP is required, but no SIP listener speaks TLS: no call could be taken".to_owned();
             return Err(("rtp", "srtp_needs_tls", reason));
@@ -235,6 +235,25 @@ impl Config {
 }
 
 impl Config {
+    /// Tells the first listener that would have the TCP port of another one, before any is bound.
+    fn validate_listeners(&self) -> Result<(), (&'static str, &'static str, String)> {
+        let mut all = net::tcp_listeners(&self.sip, &self.mrcp, &self.rtsp, &self.http, &self.ops);
+        all.extend(self.streams.address().map(|address| ("streams", "listen", address)));
+        all.extend(self.streams.audiosocket_address().map(|address| ("streams", "audiosocket", address)));
+        all.extend(self.esl.address().map(|address| ("esl", "listen", address)));
+        for (n, (section, key, address)) in all.iter().enumerate() {
+            let earlier = all.iter().take(n).find(|(.., other)| net::overlap(*other, *address));
+            if let Some((whose, its, taken)) = earlier {
+                let mut reason = format!("TCP port {} is that of {whose}.{its} ({taken})", address.port());
+                if *whose == "sip" {
+                    reason += &format!("; let SIP listen on udp:{taken} only, or give one of them another port");
+                }
+                return Err((section, key, reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads certificate and key, where they are given, and tells the certificate's fingerprint.
     ///
     /// # Errors
@@ -389,6 +408,31 @@ mod tests {
         };
         assert!(told.starts_with(expected), "{told:?} is not {expected:?}");
         assert_eq!(told.lines().count(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn no_two_listeners_have_one_port() {
+        check("[http]\nlisten = \"127.0.0.1:9000\"\n[ops]\nlisten = \"127.0.0.1:9000\"\n", &[], "ok");
+        check("[http]\nlisten = \"127.0.0.1:0\"\n[streams]\nlisten = \"127.0.0.1:0\"\n", &[], "ok");
+        check("[http]\nlisten = \"127.0.0.1:9000\"\n[ops]\nlisten = \"127.0.0.2:9000\"\n", &[], "ok");
+        for (text, wanted) in [
+            ("[mrcp]\nport = 8060\n", "a.toml:2: mrcp.port: TCP port 8060 is that of sip.listen"),
+            ("[rtsp]\nlisten = [\"0.0.0.0:1544\"]\n", "a.toml:2: rtsp.listen: TCP port 1544 is that of mrcp.port"),
+            (
+                "[http]\nlisten = \"0.0.0.0:9000\"\n[ops]\nlisten = \"127.0.0.1:9000\"\n",
+                "a.toml:4: ops.listen: TCP port 9000 is that of http.listen (0.0.0.0:9000)",
+            ),
+            (
+                "[streams]\nlisten = \"0.0.0.0:9000\"\naudiosocket = \"[::]:9000\"\n",
+                "a.toml:3: streams.audiosocket: TCP port 9000 is that of streams.listen",
+            ),
+            (
+                "[esl]\nlisten = \"127.0.0.1:9000\"\n[streams]\nlisten = \"127.0.0.1:9000\"\n",
+                "a.toml:2: esl.listen: TCP port 9000 is that of streams.listen",
+            ),
+        ] {
+            check(text, &[], wanted);
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl Default for DetectConfig {
             greeting_silence_ms,
             missing_ms,
             revise_ms,
+            keep: _,
         } = detect::Config::default();
         Self {
             model: model.unwrap_or_default(),
@@ -86,6 +87,8 @@ impl DetectConfig {
             greeting_silence_ms: self.greeting_silence_ms,
             missing_ms: self.missing_ms,
             revise_ms: self.revise_ms,
+            // Said by `[feedback]`.
+            keep: detect::Keep::Nothing,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::detect::Points;
+use crate::detect::{Keep, Points};
 
 /// Settings of detection.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Config {
     /// How long after a person was told a beep or a machine's voice corrects that, in milliseconds, where the listener can
     /// carry it; 0: never.
     pub revise_ms: u64,
+    /// What of each listening is kept for its decision to be made anew.
+    #[serde(skip)]
+    pub keep: Keep,
 }
 
 impl Default for Config {
@@ -58,6 +61,7 @@ impl Default for Config {
             greeting_silence_ms: 3_000,
             missing_ms: 3_000,
             revise_ms: 4_000,
+            keep: Keep::Nothing,
         }
     }
 }

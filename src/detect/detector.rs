@@ -7,6 +7,7 @@ use crate::audio::{Frame, SampleTime};
 use crate::detect::belief::Posteriors;
 use crate::detect::dtmf::Press;
 use crate::detect::evidence::{Evidence, Senses};
+use crate::detect::findings::Keeper;
 use crate::detect::model::{Batch, Model};
 use crate::detect::policy::Policy;
 use crate::detect::transform::Plans;
@@ -21,6 +22,8 @@ pub struct Detector {
     config: Arc<Config>,
     senses: Senses,
     policy: Option<Policy>,
+    /// Keeps what is found until the decision.
+    keeper: Option<Box<Keeper>>,
     /// The model's state in this listening.
     state: Vec<f32>,
     /// A step that waits for the model's word, and its number in the batch.
@@ -66,6 +69,7 @@ impl Detector {
             config,
             senses: Senses::new(plans),
             policy: None,
+            keeper: None,
             state: Vec::new(),
             due: None,
             queue: VecDeque::new(),
@@ -206,9 +210,13 @@ impl Detector {
                 let spoken = self.senses.activity().burst().map(|burst| (burst.on, burst.peak_db));
                 self.senses.restart();
                 self.state.clear();
+                self.keeper = Keeper::new(self.config.keep, &listen, now, spoken);
                 let policy = Policy::new(*listen, &self.config, now);
                 match policy.too_early(spoken) {
-                    Some(outcome) => self.events.push_back(Event::Concluded(Box::new(outcome))),
+                    Some(mut outcome) => {
+                        outcome.findings = self.keeper.take().and_then(Keeper::finish);
+                        self.events.push_back(Event::Concluded(Box::new(outcome)));
+                    }
                     None => self.policy = Some(policy),
                 }
             }
@@ -216,6 +224,9 @@ impl Detector {
             Some(Queued::StartInputTimers) => {
                 if let Some(policy) = &mut self.policy {
                     policy.start_input_timers(now);
+                }
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.start_input_timers(now);
                 }
             }
             Some(Queued::Key(key)) => {
@@ -234,6 +245,7 @@ impl Detector {
     /// Gives up the listening, and what it has told; keys stay, whatever was listened to when they were pressed.
     fn unlisten_now(&mut self) {
         self.policy = None;
+        self.keeper = None;
         self.events.retain(|event| matches!(event, Event::Key { .. }));
     }
 
@@ -242,13 +254,24 @@ impl Detector {
         if let Some(policy) = &mut self.policy {
             self.events.extend(policy.key(press.at, now));
         }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.key(press.at, now);
+        }
     }
 
     fn decide(&mut self, evidence: &Evidence, posteriors: Option<Posteriors>) {
         let Some(policy) = &mut self.policy else { return };
-        let said = policy.push(evidence, self.senses.activity().cadence(), posteriors);
+        let cadence = self.senses.activity().cadence();
+        let mut said = policy.push(evidence, cadence, posteriors);
         if policy.is_over() {
             self.policy = None;
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hop(evidence, cadence, posteriors, self.senses.features());
+            // What corrects the decision afterwards is not kept.
+            if let Some(Event::Concluded(outcome)) = said.last_mut() {
+                outcome.findings = self.keeper.take().and_then(Keeper::finish);
+            }
         }
         self.events.extend(said);
     }

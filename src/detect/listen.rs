@@ -38,6 +38,16 @@ impl LabelSet {
         Self(self.0 | 1 << label as u16)
     }
 
+    /// One bit for each label, in the order of their declaration.
+    pub(super) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set of these bits.
+    pub(super) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether `label` is in the set.
     #[must_use]
     pub const fn contains(self, label: Label) -> bool {

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::audio::SampleTime;
+use crate::detect::Findings;
 
 /// Who, or what, answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,6 +215,8 @@ pub struct Outcome {
     pub timeline: Timeline,
     /// What special information tones say, where they were heard.
     pub sit: Option<SitKind>,
+    /// What was found until then, where [`Config::keep`](crate::detect::Config) asks for it.
+    pub findings: Option<Arc<Findings>>,
 }
 
 /// How input came, for `Input-Type` (RFC 6787 section 9.4.5).

@@ -14,7 +14,7 @@ use crate::detect::{
 
 /// Sound under construction.
 #[derive(Clone, Default)]
-struct Sound(Vec<f32>);
+pub(in crate::detect) struct Sound(Vec<f32>);
 
 impl Sound {
     fn silence(mut self, ms: usize) -> Self {
@@ -68,7 +68,7 @@ impl Sound {
         self
     }
 
-    fn samples(&self) -> Vec<i16> {
+    pub(in crate::detect) fn samples(&self) -> Vec<i16> {
         self.0.iter().map(|sample| (sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16).collect()
     }
 }
@@ -111,7 +111,7 @@ fn seconds(at: Option<SampleTime>) -> String {
 }
 
 /// The sounds whose decisions `tests/data/detect/decisions.txt` holds.
-fn gallery() -> Vec<(&'static str, Listen, Sound)> {
+pub(in crate::detect) fn gallery() -> Vec<(&'static str, Listen, Sound)> {
     let answer = Listen::default;
     let ring = |hz: &[f32]| sound().silence(300).tone(hz, 2000).silence(4000).tone(hz, 2000).silence(2000).noise(-60.0);
     let triplet = |hz: [f32; 3], ms: [usize; 3]| {

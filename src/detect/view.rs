@@ -75,6 +75,7 @@ impl View<'_> {
             reason,
             method,
             sit: None,
+            findings: None,
             timeline: Timeline {
                 started: self.started,
                 decided_at: self.now,

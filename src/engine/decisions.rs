@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::broadcast;
 
 use crate::audio::SampleTime;
-use crate::detect::{End, Label, Method, Outcome, Provisional, Timeline};
+use crate::detect::{End, Findings, Label, Method, Outcome, Provisional, Timeline};
 
 /// Where a call came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub struct Decision {
     pub times: Times,
     /// When it was told.
     pub at: SystemTime,
+    /// What it rests on, where that is kept.
+    pub findings: Option<Arc<Findings>>,
 }
 
 impl Decision {
@@ -228,6 +230,7 @@ impl Decisions {
             corrects: None,
             times: Times::of(&outcome.timeline),
             at: SystemTime::now(),
+            findings: outcome.findings.clone(),
         });
     }
 
@@ -257,6 +260,7 @@ impl Decisions {
             corrects: provisional.corrects,
             times: Times::of(&timeline),
             at: SystemTime::now(),
+            findings: None,
         });
     }
 
@@ -321,6 +325,7 @@ mod tests {
                 ..Timeline::default()
             },
             sit: None,
+            findings: None,
         }
     }
 

@@ -313,6 +313,7 @@ mod tests {
             method: Method::Rules,
             timeline,
             sit: None,
+            findings: None,
         }
     }
 

@@ -592,6 +592,7 @@ mod tests {
             method: Method::Rules,
             timeline,
             sit: None,
+            findings: None,
         };
         Call { truth, outcome, duration_s: 36.0 }
     }

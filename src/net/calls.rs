@@ -257,9 +257,10 @@ impl<K: Copy + Eq + Hash> Calls<K> {
         let agreed = plan.answer(&local, &ports, &channels);
         let answer = agreed.answer.clone();
         let ended = CancellationToken::new();
+        let shared_id: Arc<str> = call_id.into();
         let parts = Parts {
-            call_id: call_id.into(),
-            session: Session::new(Arc::clone(&self.session)),
+            session: Session::new(Arc::clone(&self.session)).of_call(Arc::clone(&shared_id)),
+            call_id: shared_id,
             change,
             permit: Arc::clone(&permit),
             inputs: inbox,

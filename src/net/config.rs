@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::codec::Codec;
+use crate::net::http::HttpConfig;
+use crate::net::pages::OpsConfig;
 use crate::session::{self, offer_answer};
 use crate::wire::mrcp::v1::Scale;
 
@@ -371,25 +373,26 @@ impl CallConfig {
     }
 }
 
-/// Tells when SIP and MRCP would listen on the same TCP port.
-///
-/// # Errors
-/// The key of `[mrcp]` and the reason.
-pub fn validate_listeners(sip: &SipConfig, mrcp: &MrcpConfig) -> Result<(), Refused> {
-    let listeners = sip.listeners().map_err(|reason| ("port", reason))?;
-    for (key, port, bound) in [("port", mrcp.port, !mrcp.require_tls), ("tls_port", mrcp.tls_port, true)] {
-        let wanted = SocketAddr::new(mrcp.address, port);
-        let clash = |listener: &&SipListener| listener.has_stream() && overlap(listener.address, wanted);
-        if let Some(listener) = listeners.iter().find(clash).filter(|_| bound) {
-            let address = listener.address;
-            let text = format!(
-                "TCP port {port} is SIP's already (sip.listen {address}); give MRCP another port, or let SIP listen on \
-                 udp:{address} only"
-            );
-            return Err((key, text));
-        }
-    }
-    Ok(())
+/// Every TCP listener of settings that were validated: section, key, and address. Pages for operators that share a listener
+/// with those for clients have none of their own.
+#[must_use]
+pub fn tcp_listeners(
+    sip: &SipConfig,
+    mrcp: &MrcpConfig,
+    rtsp: &RtspConfig,
+    http: &HttpConfig,
+    ops: &OpsConfig,
+) -> Vec<(&'static str, &'static str, SocketAddr)> {
+    let sip = sip.listeners().unwrap_or_default().into_iter().filter(SipListener::has_stream);
+    let control = [("port", mrcp.port, !mrcp.require_tls), ("tls_port", mrcp.tls_port, mrcp.tls_port != 0)];
+    let control = control.into_iter().filter(|(.., bound)| *bound);
+    let ops = ops.address().filter(|_| ops.listen != http.listen);
+    sip.map(|listener| ("sip", "listen", listener.address))
+        .chain(control.map(|(key, port, _)| ("mrcp", key, SocketAddr::new(mrcp.address, port))))
+        .chain(rtsp.listeners().unwrap_or_default().into_iter().map(|address| ("rtsp", "listen", address)))
+        .chain(http.address().map(|address| ("http", "listen", address)))
+        .chain(ops.map(|address| ("ops", "listen", address)))
+        .collect()
 }
 
 /// Whether a listener speaks TLS.
@@ -398,26 +401,9 @@ pub fn needs_tls(sip: &SipConfig, mrcp: &MrcpConfig) -> bool {
     mrcp.tls_port != 0 || sip.has_tls()
 }
 
-/// Tells when RTSP would listen on a TCP port of SIP or of MRCP.
-///
-/// # Errors
-/// The key of `[rtsp]` and the reason.
-pub fn validate_rtsp_listeners(rtsp: &RtspConfig, sip: &SipConfig, mrcp: &MrcpConfig) -> Result<(), Refused> {
-    let sip = sip.listeners().map_err(|reason| ("listen", reason))?;
-    let sip = sip.into_iter().filter(|listener| listener.has_stream()).map(|listener| ("SIP", listener.address));
-    let ports = [(mrcp.port, !mrcp.require_tls), (mrcp.tls_port, mrcp.tls_port != 0)].into_iter();
-    let mrcp = ports.filter(|(_, bound)| *bound).map(|(port, _)| ("MRCP", SocketAddr::new(mrcp.address, port)));
-    let taken: Vec<_> = sip.chain(mrcp).collect();
-    for wanted in rtsp.listeners().map_err(|reason| ("listen", reason))? {
-        if let Some((whose, address)) = taken.iter().find(|(_, address)| overlap(*address, wanted)) {
-            return Err(("listen", format!("TCP port {} is that of {whose} ({address})", wanted.port())));
-        }
-    }
-    Ok(())
-}
-
-/// Whether two sockets of one transport can't be bound to these addresses together.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+/// Whether two sockets of one transport can't be bound to these addresses together. Port 0 is another one each time.
+#[must_use]
+pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || wide)
 }
@@ -462,13 +448,6 @@ mod tests {
         assert_eq!(refused(&|config| config.resources.clear()), "resources");
         assert_eq!(refused(&|config| config.resources.push("media/asr".to_owned())), "resources");
         assert_eq!(refused(&|config| config.max_message_bytes = 100), "max_message_bytes");
-        let clash = |address: &str| {
-            let config = with(&|config| config.listen = vec![address.to_owned()]);
-            validate_rtsp_listeners(&config, &SipConfig::default(), &MrcpConfig::default())
-        };
-        assert_eq!(clash("0.0.0.0:1554"), Ok(()));
-        assert!(clash("127.0.0.1:8060").unwrap_err().1.contains("SIP"));
-        assert!(clash("0.0.0.0:1544").unwrap_err().1.contains("MRCP"));
     }
 
     #[test]

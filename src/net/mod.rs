@@ -34,7 +34,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::engine::{Engine, Srtp};
 use crate::net::calls::{Calls, MrcpPorts, Outside, Shared};
 pub use crate::net::config::{
-    CallConfig, CodecOrder, MrcpConfig, RtspConfig, SipConfig, needs_tls, validate_listeners, validate_rtsp_listeners,
+    CallConfig, CodecOrder, MrcpConfig, RtspConfig, SipConfig, needs_tls, overlap, tcp_listeners,
 };
 use crate::net::driver::Phase;
 pub use crate::net::fetch::FetchConfig;
@@ -159,7 +159,28 @@ pub struct Running {
     shell: JoinHandle<()>,
     connections: JoinHandle<()>,
     doors: JoinHandle<()>,
+    following: Following,
     _guard: DropGuard,
+}
+
+/// What notes and stores decisions, which other layers' doors tell, too. Dropped, it stops.
+#[derive(Debug)]
+pub struct Following {
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+    _guard: DropGuard,
+}
+
+impl Following {
+    /// Stops once all is noted that was told already.
+    pub async fn finish(mut self) {
+        self.stop.cancel();
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the task that notes decisions");
+        }
+    }
 }
 
 /// Binds all listeners, then serves; over HTTP the routers of `http_doors`, too.
@@ -173,6 +194,9 @@ pub async fn start(
     about: About,
     http_doors: Vec<HttpDoor>,
 ) -> io::Result<Running> {
+    let model = about.model.as_ref().map(|model| model.sha256.as_str());
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("feedback.store: {error}"));
+    let store = config.feedback.open_store(about.version, model).map_err(named)?;
     let fetcher =
         Fetcher::new(&config.fetch).map_err(|error| io::Error::new(error.kind(), format!("fetch: {error}")))?;
     let bound = config.sip.listeners().map_err(io::Error::other)?;
@@ -239,10 +263,12 @@ pub async fn start(
     let drain = CancellationToken::new();
     let (phase, phases) = watch::channel(Phase::Serving);
     let for_operators = Pages::new(metrics.clone(), Arc::clone(&engine), phases.clone(), about);
-    let (for_operators, following) = for_operators.serve(config.feedback.clone(), Access::new(&config.http.token));
-    if !config.ops.listen.is_empty() {
-        tokio::spawn(closing.clone().run_until_cancelled_owned(following));
-    }
+    let access = Access::new(&config.http.token);
+    let unfollow = CancellationToken::new();
+    let stored = store.is_some();
+    let (for_operators, following) = for_operators.serve(config.feedback.clone(), store, access, unfollow.clone());
+    let follower = (stored || !config.ops.listen.is_empty()).then(|| tokio::spawn(following));
+    let following = Following { _guard: unfollow.clone().drop_guard(), stop: unfollow, task: follower };
     let registry = Registry::default();
     let connections = mrcp::Shared::new(config.mrcp.clone(), registry.clone(), metrics.clone());
     let connections = connections.serve(controls, closing.clone());
@@ -305,6 +331,7 @@ pub async fn start(
         }),
         connections: tokio::spawn(connections),
         doors: tokio::spawn(doors),
+        following,
         _guard: closing.clone().drop_guard(),
         closing,
     })
@@ -381,8 +408,8 @@ impl Running {
     }
 
     /// Takes no new calls, lets recognitions finish until the configured limit, completes the rest with 006
-    /// recognizer-error, ends all calls with BYE, and stops.
-    pub async fn shutdown(self) {
+    /// recognizer-error, ends all calls with BYE, and stops. What notes decisions goes on until all doors are shut.
+    pub async fn shutdown(self) -> Following {
         let deadline = Instant::now() + self.drain_timeout;
         self.phase.send_replace(Phase::Draining(deadline));
         self.drain.cancel();
@@ -397,5 +424,6 @@ impl Running {
         if let Err(error) = self.connections.await {
             tracing::error!(%error, "the MRCP task");
         }
+        self.following
     }
 }

@@ -164,6 +164,7 @@ labels! {
     OfCorrection { from: &'static str, to: &'static str }
     OfResult { result: &'static str }
     OfFeedback { told: &'static str, correct: &'static str }
+    OfStream { dialect: &'static str, result: &'static str }
 }
 
 /// Bounds of times until a decision, in seconds.
@@ -204,6 +205,7 @@ struct Inner {
     corrections: Family<OfCorrection, Counter>,
     fetches: Family<OfResult, Counter>,
     waveforms: Family<OfResult, Counter>,
+    streams: Family<OfStream, Counter>,
     feedback: Family<OfFeedback, Counter>,
     feedback_withdrawn: Family<OfFeedback, Counter>,
 }
@@ -243,6 +245,7 @@ impl Metrics {
             corrections: Family::default(),
             fetches: Family::default(),
             waveforms: Family::default(),
+            streams: Family::default(),
             feedback: Family::default(),
             feedback_withdrawn: Family::default(),
         };
@@ -376,6 +379,11 @@ impl Metrics {
         self.0.waveforms.get_or_create(&OfResult::of(ok)).inc();
     }
 
+    /// A stream of call audio is over, of which it was decided who answered, or was not.
+    pub fn stream_ended(&self, dialect: &'static str, decided: bool) {
+        self.0.streams.get_or_create(&OfStream::of(dialect, decided)).inc();
+    }
+
     /// Somebody says who really answered a call of which `told` was told.
     pub fn feedback(&self, told: Label, correct: Label) {
         let labels = OfFeedback { told: told.as_str(), correct: correct.as_str() };
@@ -405,6 +413,12 @@ impl OfResult {
     }
 }
 
+impl OfStream {
+    const fn of(dialect: &'static str, decided: bool) -> Self {
+        Self { dialect, result: if decided { "decided" } else { "unfinished" } }
+    }
+}
+
 impl Inner {
     /// Makes the series that should be there before anything was counted: without them the first increase can't be seen.
     fn begin(&self) {
@@ -424,6 +438,9 @@ impl Inner {
             for ok in [true, false] {
                 drop(results.get_or_create(&OfResult::of(ok)));
             }
+        }
+        for decided in [true, false] {
+            drop(self.streams.get_or_create(&OfStream::of("tap", decided)));
         }
         for method in ["INVITE", "BYE"] {
             drop(self.sip_requests.get_or_create(&OfMethod { method }));
@@ -498,6 +515,8 @@ impl Inner {
         let help = "Documents that requests needed, fetched or kept from before";
         to.register("answerd_fetches", help, self.fetches.clone());
         to.register("answerd_waveforms", "Recordings that clients asked for", self.waveforms.clone());
+        let help = "Streams of call audio that are over, by whose messages they were and by whether anything was decided before";
+        to.register("answerd_streams_ended", help, self.streams.clone());
         let help = "Calls of which somebody said who answered, by what was told and by what is correct; without those of \
                     answerd_feedback_withdrawn_total, that is accuracy as far as anyone looked";
         to.register("answerd_feedback", help, self.feedback.clone());
@@ -576,6 +595,7 @@ mod tests {
             method: Method::Model,
             timeline: Timeline { started, decided_at: started.plus_ms(decided_ms), ..Timeline::default() },
             sit: None,
+            findings: None,
         }))
     }
 

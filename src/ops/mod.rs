@@ -9,11 +9,18 @@ mod access;
 mod exposition;
 mod log;
 mod metrics;
+mod notify;
 mod process;
 mod recent;
+mod store;
 
 pub use crate::ops::access::{Access, Denied};
 pub use crate::ops::exposition::{Exposition, Form, Labels};
 pub use crate::ops::log::{Config, Format, init, panics};
 pub use crate::ops::metrics::{Door, Grammar, InCall, Metrics, Protocol, Refusal};
+pub use crate::ops::notify::ServiceManager;
 pub use crate::ops::recent::{FeedbackConfig, FeedbackError, Given, RecentCall, RecentCalls, Told, unix_s};
+pub use crate::ops::store::{
+    Line, Store, StoreConfig, StoreCounts, StoredDecision, StoredFeedback, Tally, end_word, feedback_of, read_store,
+    store_files,
+};

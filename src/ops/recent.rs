@@ -1,12 +1,13 @@
 //! The calls of late, and what they were told to be: to be looked up, and to be told who really answered.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::Label;
+use crate::detect::{Keep, Label};
 use crate::ops::Metrics;
 
 /// `[feedback]`: how many calls are remembered, and how long.
@@ -17,11 +18,27 @@ pub struct FeedbackConfig {
     pub max_calls: usize,
     /// How long a call is remembered after its first decision.
     pub max_age_s: u64,
+    /// A directory where what decisions rest on is stored, without sound, so that they can be made anew; empty: nothing is
+    /// stored.
+    pub store: PathBuf,
+    /// Whether what the model is told is stored, too, so that another model can be asked.
+    pub store_features: bool,
+    /// Bytes of all that is stored; the oldest goes first.
+    pub store_max_bytes: u64,
+    /// How long what is stored is kept.
+    pub store_max_age_s: u64,
 }
 
 impl Default for FeedbackConfig {
     fn default() -> Self {
-        Self { max_calls: 10_000, max_age_s: 86_400 }
+        Self {
+            max_calls: 10_000,
+            max_age_s: 86_400,
+            store: PathBuf::new(),
+            store_features: true,
+            store_max_bytes: 1 << 30,
+            store_max_age_s: 30 * 86_400,
+        }
     }
 }
 
@@ -34,7 +51,23 @@ impl FeedbackConfig {
         if self.max_calls > 1_000_000 {
             return Err(("max_calls", format!("{} is over 1000000", self.max_calls)));
         }
+        if self.store_max_bytes < LEAST_STORE {
+            return Err(("store_max_bytes", format!("{} is under {LEAST_STORE}", self.store_max_bytes)));
+        }
+        if self.store_max_age_s == 0 {
+            return Err(("store_max_age_s", "0 would keep nothing".to_owned()));
+        }
         Ok(())
+    }
+
+    /// What detection keeps for the store.
+    #[must_use]
+    pub fn keep(&self) -> Keep {
+        match (self.store.as_os_str().is_empty(), self.store_features) {
+            (true, _) => Keep::Nothing,
+            (false, false) => Keep::Decision,
+            (false, true) => Keep::Features,
+        }
     }
 }
 
@@ -94,6 +127,9 @@ pub struct Given {
     /// The feedback that it replaces.
     #[serde(serialize_with = "word_if")]
     pub replaced: Option<Label>,
+    /// When the call's first decision was told, in seconds of Unix time.
+    #[serde(skip)]
+    pub since_s: f64,
 }
 
 /// Why a feedback is not taken.
@@ -105,6 +141,8 @@ pub enum FeedbackError {
     Undecided,
 }
 
+/// A store holds the longest listening and some others at least, in bytes.
+const LEAST_STORE: u64 = 4 << 20;
 /// Decisions of one call that are kept.
 const MAX_DECISIONS: usize = 8;
 
@@ -188,6 +226,7 @@ impl RecentCalls {
         let number = *decided.ok_or(FeedbackError::Undecided)?;
         let call = memory.get_mut(number).ok_or(FeedbackError::Unknown)?;
         let told = call.told().ok_or(FeedbackError::Undecided)?;
+        let since_s = call.decisions.first().map_or(0.0, |first| first.at_s);
         let before = call.correct.replace(label);
         let replaced = before.filter(|before| *before != label);
         if before != Some(label) {
@@ -196,7 +235,7 @@ impl RecentCalls {
         if let Some(before) = replaced {
             self.0.metrics.feedback_withdrawn(told, before);
         }
-        Ok(Given { call_id: Arc::clone(&call.call_id), told, label, correct: told == label, replaced })
+        Ok(Given { call_id: Arc::clone(&call.call_id), told, label, correct: told == label, replaced, since_s })
     }
 
     /// What is remembered now.
@@ -284,7 +323,7 @@ mod tests {
 
     fn calls(max_calls: usize) -> (RecentCalls, Metrics) {
         let metrics = Metrics::new();
-        let config = FeedbackConfig { max_calls, max_age_s: 60 };
+        let config = FeedbackConfig { max_calls, max_age_s: 60, ..FeedbackConfig::default() };
         (RecentCalls::new(config, metrics.clone()), metrics)
     }
 

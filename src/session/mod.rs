@@ -119,6 +119,7 @@ pub struct Waveform {
 #[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
+    call_id: Option<Arc<str>>,
     channels: BTreeMap<ChannelIdentifier, Channel>,
     /// Request-ids ascend over all channels and connections of the session (RFC 6787 section 5.2).
     last_request: Option<RequestId>,
@@ -130,7 +131,14 @@ impl Session {
     /// A session without channels.
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
-        Self { config, channels: BTreeMap::new(), last_request: None, outbox: Outbox::default(), draining: false }
+        let (channels, outbox) = (BTreeMap::new(), Outbox::default());
+        Self { config, call_id: None, channels, last_request: None, outbox, draining: false }
+    }
+
+    /// The like, which tells in its results what the call is called here.
+    #[must_use]
+    pub fn of_call(self, call_id: Arc<str>) -> Self {
+        Self { call_id: Some(call_id), ..self }
     }
 
     /// Number of control channels.
@@ -159,7 +167,7 @@ impl Session {
 
     /// Adds a control channel that an answer allocated.
     pub fn add_channel(&mut self, channel: ChannelIdentifier) {
-        let added = Channel::new(channel.clone(), Arc::clone(&self.config), self.draining);
+        let added = Channel::new(channel.clone(), Arc::clone(&self.config), self.call_id.clone(), self.draining);
         self.channels.entry(channel).or_insert(added);
     }
 

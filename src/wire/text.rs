@@ -2,6 +2,7 @@
 //! their place.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
@@ -11,6 +12,17 @@ use nom::error::{ContextError, ErrorKind, FromExternalError, ParseError, context
 use nom::multi::many0_count;
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
+
+/// Reads `ADDRESS:PORT` of a setting; of an empty text nothing.
+///
+/// # Errors
+/// The reason, for the one who wrote it.
+pub fn socket_address(text: &str) -> Result<Option<SocketAddr>, String> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("{text:?} is not ADDRESS:PORT")),
+    }
+}
 
 /// What was wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

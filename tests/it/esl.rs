@@ -293,6 +293,7 @@ impl Bench {
                 ..Timeline::default()
             },
             sit: None,
+            findings: None,
         };
         self.engine.decisions().concluded(&subject, &outcome);
     }

@@ -23,6 +23,7 @@ mod rfc6787;
 mod rsipstack;
 mod rtsp;
 mod sdp;
+mod senders;
 mod server;
 mod sip;
 mod streams;

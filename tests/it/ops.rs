@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::server::{Call, Control, PATIENCE, play, special_information, start, until_calls};
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     drop(tokio_rustls::rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -329,6 +329,67 @@ async fn a_call_can_be_told_who_answered_it() {
     assert_eq!(value(&families, "answerd_feedback_withdrawn_total{told=\"sit\",correct=\"busy\"}"), 1.0);
     call.bye().await;
     server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_decision_is_stored_with_its_feedback_and_made_anew() {
+    let directory = std::env::temp_dir().join(format!("answerd-it-store-{}", std::process::id()));
+    std::fs::remove_dir_all(&directory).ok();
+    let server = start(&format!("OPS_LISTEN=127.0.0.1:0 FEEDBACK_STORE={}", directory.display())).await;
+    let mut call = Call::open(&server).await;
+    let mut control = Control::connect(&call).await;
+    let headers = "Vendor-Specific-Parameters: fs-uuid=u-1;result-format=json;result-detail=true\r\n";
+    control.recognize(&call, 1, headers).await;
+    let audio = call.audio;
+    let playing = tokio::spawn(async move { play(audio, &special_information()).await });
+    let told = loop {
+        match control.next().await {
+            Some(Message::Event(event)) if event.name.as_str() == "RECOGNITION-COMPLETE" => break event,
+            Some(_) => {}
+            None => panic!("no result"),
+        }
+    };
+    playing.abort();
+    // The result names the call as feedback takes it.
+    let result: Value = serde_json::from_slice(&told.body).unwrap();
+    let call_id = result["call_id"].as_str().unwrap();
+    let uri = format!("http://{}/calls/{call_id}/feedback", server.ops().unwrap());
+    let give = async || {
+        let body = r#"{"label": "sit"}"#;
+        client().post(&uri).header(CONTENT_TYPE, "application/json").body(body).send().await.unwrap().status()
+    };
+    // What was told to the client is noted by another task.
+    let given = async {
+        while give().await != StatusCode::OK {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, given).await.expect("the call is remembered");
+    call.bye().await;
+    server.shutdown().await;
+    // The store is closed with the last who has it.
+    let replay = async || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_answerd"));
+        command.args(["replay", "--json"]).arg(&directory);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let rows = String::from_utf8(output.stdout).unwrap();
+        let rows = rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()).collect::<Vec<_>>();
+        (output.status.success(), rows)
+    };
+    let replayed = async {
+        loop {
+            match replay().await {
+                (true, rows) if rows.first().is_some_and(|row| row["correct"] == "sit") => break rows,
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let rows = timeout(PATIENCE, replayed).await.expect("decision and feedback are stored");
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0];
+    assert_eq!((&row["call_id"], &row["uuid"]), (&result["call_id"], &"u-1".into()));
+    assert_eq!((&row["then"]["label"], &row["same"], &row["right_now"]), (&"sit".into(), &true.into(), &true.into()));
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[tokio::test]

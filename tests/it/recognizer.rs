@@ -154,6 +154,7 @@ impl Recognizer {
             method: By::Rules,
             timeline: Timeline { decided_at: self.sample(), ..Timeline::default() },
             sit: None,
+            findings: None,
         };
         self.detect(Event::Concluded(Box::new(outcome)));
     }

@@ -371,6 +371,7 @@ fn outcome(cause: &str) -> Outcome {
         reason: "speech 0.62 s then silence 0.90 s <&>".to_owned(),
         method: Evidence::Model,
         sit: None,
+        findings: None,
         timeline: Timeline {
             started: SampleTime(0),
             decided_at: SampleTime(16_000),

@@ -17,26 +17,26 @@ use crate::server::PATIENCE;
 const UUID: &str = "88888888-0000-4000-8000-000000000001";
 
 /// A server that takes streams and decides by rules, which take less time.
-async fn start(settings: &str) -> Running {
+pub(crate) async fn start(settings: &str) -> Running {
     crate::server::start(&format!("STREAMS_LISTEN=127.0.0.1:0 DETECT_RULES_ONLY=true {settings}")).await
 }
 
-fn recording(name: &str) -> Vec<i16> {
+pub(crate) fn recording(name: &str) -> Vec<i16> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(name);
     wav::read(&std::fs::read(path).unwrap(), Channels::Mix).unwrap().samples
 }
 
-fn little(samples: &[i16]) -> Vec<u8> {
+pub(crate) fn little(samples: &[i16]) -> Vec<u8> {
     samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
 }
 
 /// A WebSocket client as small as the taps' own: masked frames, no extension.
-struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
 }
 
 #[derive(Debug, PartialEq)]
-enum Frame {
+pub(crate) enum Frame {
     Text(String),
     Close(u16, String),
     /// The peer is gone without a word.
@@ -60,7 +60,7 @@ impl Socket {
     }
 
     /// As mod_audio_stream asks: no blank after the colons.
-    async fn ask(address: SocketAddr, path: &str, more: &str) -> (Self, u16, String) {
+    pub(crate) async fn ask(address: SocketAddr, path: &str, more: &str) -> (Self, u16, String) {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost:{address}\r\nUpgrade:websocket\r\nConnection:upgrade\r\nSec-WebSocket-Key:3q0aYIMTvfij6Nc3i9tz1w==\r\nSec-WebSocket-Version:13\r\nOrigin:http://{address}\r\n{more}\r\n"
         );
@@ -94,7 +94,7 @@ impl Socket {
         frame
     }
 
-    async fn send(&mut self, opcode: u8, payload: &[u8]) -> bool {
+    pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) -> bool {
         self.stream.write_all(&Self::frame(opcode, payload)).await.is_ok()
     }
 
@@ -107,7 +107,7 @@ impl Socket {
     }
 
     /// The next message; pings are answered on the way.
-    async fn next(&mut self) -> Frame {
+    pub(crate) async fn next(&mut self) -> Frame {
         timeout(PATIENCE, async {
             loop {
                 let mut head = [0; 2];
@@ -141,7 +141,7 @@ impl Socket {
     }
 
     /// The next message of that event.
-    async fn event(&mut self, event: &str) -> Value {
+    pub(crate) async fn event(&mut self, event: &str) -> Value {
         loop {
             let Frame::Text(text) = self.next().await else { panic!("no {event}") };
             let message: Value = serde_json::from_str(&text).unwrap();

@@ -171,7 +171,7 @@ mod tests {
 
     fn written(line: &str, own: bool) -> String {
         let fields = Fields::of_call("u-1", "fs1:8021");
-        match Action::parse(line, CALL).unwrap().order(&fields, own).unwrap() {
+        match Action::parse(line, &CALL).unwrap().order(&fields, own).unwrap() {
             Order::Command(command) => String::from_utf8(command.write()).unwrap().replace('\n', "|"),
             Order::Job(line) => format!("job {line}"),
         }
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_no_action_is_refused_with_its_reason() {
-        let refused = |line: &str| Action::parse(line, DECISION).unwrap_err();
+        let refused = |line: &str| Action::parse(line, &DECISION).unwrap_err();
         assert!(refused("").starts_with("unknown action \"\"; there are transfer, "));
         assert!(refused("transfer").contains("needs an argument"));
         assert!(refused("record stop").contains("record start PATH"));
@@ -208,7 +208,7 @@ mod tests {
         assert!(refused("api a ${nosuch}").contains("unknown field ${nosuch}"));
         assert!(refused("api a\nbgapi b").contains("more than one line"));
         assert!(refused("execute ${label} x").contains("no application's name"));
-        assert_eq!(Action::parse("broadcast set::a=1", DECISION).unwrap().application(), Some("set"));
-        assert_eq!(Action::parse("broadcast /a.wav", DECISION).unwrap().application(), None);
+        assert_eq!(Action::parse("broadcast set::a=1", &DECISION).unwrap().application(), Some("set"));
+        assert_eq!(Action::parse("broadcast /a.wav", &DECISION).unwrap().application(), None);
     }
 }

@@ -11,6 +11,7 @@ use crate::adapter::esl::action::Action;
 use crate::adapter::esl::fields::{CALL, DECISION};
 use crate::detect::Label;
 use crate::wire::esl::is_safe;
+use crate::wire::text::socket_address;
 
 /// `[esl]`: which FreeSWITCH servers are told what was decided, and what is done with calls there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,8 +133,10 @@ impl Default for EslConfig {
 }
 
 impl EslConfig {
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.listen.parse().ok()
+    /// Where calls by `socket` are taken, if they are.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        socket_address(&self.listen).ok().flatten()
     }
 
     /// Whether anything of it is used.
@@ -177,14 +180,12 @@ impl EslConfig {
         if !self.start_variable.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
             return Err(("start_variable", format!("{:?} is no variable's name", self.start_variable)));
         }
-        if !self.listen.is_empty() && self.address().is_none() {
-            return Err(("listen", format!("{:?} is not ADDRESS:PORT", self.listen)));
-        }
+        socket_address(&self.listen).map_err(|reason| ("listen", reason))?;
         for (key, lines) in [("start", &self.start), ("stop", &self.stop)] {
-            parse_all(lines, CALL).map_err(|reason| (key, reason))?;
+            parse_all(lines, &CALL).map_err(|reason| (key, reason))?;
         }
         for (label, lines) in self.actions.lists() {
-            parse_all(lines, DECISION).map_err(|reason| ("actions", format!("{label}: {reason}")))?;
+            parse_all(lines, &DECISION).map_err(|reason| ("actions", format!("{label}: {reason}")))?;
         }
         Ok(())
     }

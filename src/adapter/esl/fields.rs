@@ -9,13 +9,12 @@ use crate::engine::Decision;
 pub(super) struct Fields(Vec<(&'static str, String)>);
 
 /// Fields of a call of which nothing is decided yet.
-pub(super) const CALL: &[&str] = &["uuid", "server"];
+pub(super) const CALL: [&str; 2] = ["uuid", "server"];
 
 /// Fields of a decision.
-pub(super) const DECISION: &[&str] = &[
+pub(super) const DECISION: [&str; 20] = [
     "uuid",
     "server",
-    "call_id",
     "number",
     "label",
     "confidence",
@@ -33,12 +32,18 @@ pub(super) const DECISION: &[&str] = &[
     "beep_hz",
     "beep_level_db",
     "time",
+    "call_id",
 ];
 
 impl Fields {
+    /// Each name with its value.
+    fn new<const N: usize>(names: [&'static str; N], values: [String; N]) -> Self {
+        Self(names.into_iter().zip(values).collect())
+    }
+
     /// Those of a call.
     pub(super) fn of_call(uuid: &str, server: &str) -> Self {
-        Self(vec![("uuid", plain(uuid)), ("server", plain(server))])
+        Self::new(CALL, [plain(uuid), plain(server)])
     }
 
     /// Those of a decision about the call `uuid`. What did not happen is empty.
@@ -47,28 +52,29 @@ impl Fields {
         let times = &decision.times;
         let beep = times.beep;
         let since_epoch = decision.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(vec![
-            ("uuid", plain(uuid)),
-            ("server", plain(server)),
-            ("call_id", plain(&decision.call_id)),
-            ("number", decision.number.to_string()),
-            ("label", decision.label.as_str().to_owned()),
-            ("confidence", format!("{:.2}", decision.confidence.clamp(0.0, 1.0))),
-            ("method", decision.method.as_str().to_owned()),
-            ("reason", plain(&decision.reason)),
-            ("stage", decision.stage.as_str().to_owned()),
-            ("corrects", decision.corrects.map(|label| label.as_str().to_owned()).unwrap_or_default()),
-            ("decided_ms", times.decided_ms.to_string()),
-            ("speech_on_ms", optional(times.speech_on_ms)),
-            ("greeting_end_ms", optional(times.greeting_end_ms)),
-            ("speak_at_ms", optional(times.speak_at_ms)),
-            ("beep", beep.is_some().to_string()),
-            ("beep_on_ms", optional(beep.map(|beep| beep.on_ms))),
-            ("beep_off_ms", optional(beep.map(|beep| beep.off_ms))),
-            ("beep_hz", beep.map(|beep| format!("{:.1}", beep.hz)).unwrap_or_default()),
-            ("beep_level_db", beep.map(|beep| format!("{:.1}", beep.level_db)).unwrap_or_default()),
-            ("time", format!("{:.3}", since_epoch.as_secs_f64())),
-        ])
+        let values = [
+            plain(uuid),
+            plain(server),
+            decision.number.to_string(),
+            decision.label.as_str().to_owned(),
+            format!("{:.2}", decision.confidence.clamp(0.0, 1.0)),
+            decision.method.as_str().to_owned(),
+            plain(&decision.reason),
+            decision.stage.as_str().to_owned(),
+            decision.corrects.map(|label| label.as_str().to_owned()).unwrap_or_default(),
+            times.decided_ms.to_string(),
+            optional(times.speech_on_ms),
+            optional(times.greeting_end_ms),
+            optional(times.speak_at_ms),
+            beep.is_some().to_string(),
+            optional(beep.map(|beep| beep.on_ms)),
+            optional(beep.map(|beep| beep.off_ms)),
+            beep.map(|beep| format!("{:.1}", beep.hz)).unwrap_or_default(),
+            beep.map(|beep| format!("{:.1}", beep.level_db)).unwrap_or_default(),
+            format!("{:.3}", since_epoch.as_secs_f64()),
+            plain(&decision.call_id),
+        ];
+        Self::new(DECISION, values)
     }
 
     pub(super) fn get(&self, name: &str) -> &str {

@@ -45,7 +45,7 @@ impl From<Unsafe> for Failure {
 impl Plan {
     /// Settings that were validated.
     pub(super) fn new(config: &EslConfig) -> Result<Self, String> {
-        let actions = config.actions.lists().map(|(label, lines)| Ok((label, parse_all(lines, DECISION)?)));
+        let actions = config.actions.lists().map(|(label, lines)| Ok((label, parse_all(lines, &DECISION)?)));
         Ok(Self {
             variables: config.variables,
             events: config.events,
@@ -53,8 +53,8 @@ impl Plan {
             avmd: config.avmd,
             act_on_corrections: config.act_on_corrections,
             actions: actions.collect::<Result<_, String>>()?,
-            start: parse_all(&config.start, CALL)?,
-            stop: parse_all(&config.stop, CALL)?,
+            start: parse_all(&config.start, &CALL)?,
+            stop: parse_all(&config.stop, &CALL)?,
         })
     }
 
@@ -269,28 +269,14 @@ impl Teller {
     }
 }
 
+/// Fields that the channel needs no variables for: what it knows itself, and what `answerd_result` tells.
+const NO_VARIABLES: [&str; 5] = ["uuid", "server", "number", "label", "time"];
+
 /// The variables of a decision, as `name=value`. Those that scripts of today look at are among them.
 pub(super) fn variables(decision: &Decision, fields: &Fields) -> Vec<String> {
     let mut set = vec![format!("answerd_result={}", fields.get("label"))];
-    let told = [
-        "confidence",
-        "method",
-        "stage",
-        "decided_ms",
-        "speech_on_ms",
-        "greeting_end_ms",
-        "speak_at_ms",
-        "beep",
-        "beep_on_ms",
-        "beep_off_ms",
-        "beep_hz",
-        "reason",
-    ];
-    for name in told {
-        let value = fields.get(name);
-        if !value.is_empty() {
-            set.push(format!("answerd_{name}={value}"));
-        }
+    for (name, value) in fields.iter().filter(|(name, value)| !NO_VARIABLES.contains(name) && !value.is_empty()) {
+        set.push(format!("answerd_{name}={value}"));
     }
     if decision.stage != Stage::Provisional {
         set.push(format!("ai_voicemail_detected={}", decision.is_voicemail()));

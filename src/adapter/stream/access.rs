@@ -19,9 +19,10 @@ pub(super) enum Access {
 /// Headers that carry a token as it is: Genesys's key, and Telnyx's.
 const BARE: [&str; 2] = ["x-api-key", "x-telnyx-streaming-auth-token"];
 
-/// Whether a request that shows these headers, and `query` as the token of its query, may open a stream.
-pub(super) fn access(tokens: &[String], headers: &HeaderMap, query: Option<&str>) -> Access {
-    if tokens.is_empty() {
+/// Whether a request that shows these headers, and `query` as the token of its query, may open a stream; where the door is
+/// not guarded, all may.
+pub(super) fn access(guarded: bool, tokens: &[String], headers: &HeaderMap, query: Option<&str>) -> Access {
+    if !guarded {
         return Access::Granted;
     }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -91,7 +92,10 @@ mod tests {
     fn tokens_come_in_many_ways() {
         let tokens = ["first-token".to_owned(), "second-token".to_owned()];
         let none = HeaderMap::new();
-        assert_eq!(access(&[], &none, Some("anything")), Access::Granted);
+        assert_eq!(access(false, &[], &none, Some("anything")), Access::Granted);
+        // Where signatures alone open, no word does.
+        assert_eq!(access(true, &[], &none, Some("anything")), Access::Wrong);
+        let access = |tokens: &[String], headers: &HeaderMap, query: Option<&str>| access(true, tokens, headers, query);
         assert_eq!(access(&tokens, &none, None), Access::Missing);
         assert_eq!(access(&tokens, &none, Some("second-token")), Access::Granted);
         assert_eq!(access(&tokens, &none, Some("second-toke")), Access::Wrong);

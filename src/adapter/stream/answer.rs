@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::audio::SampleTime;
 use crate::detect::{Beep, Label, Outcome, Provisional};
+use crate::grammar::result::{BeepResult, confidence, round};
 use crate::wire::stream::{Answers, Reply};
 
 /// Which message it is.
@@ -49,7 +50,7 @@ pub(super) fn decision(call: &str, outcome: &Outcome) -> Map<String, Value> {
     let others = outcome
         .alternatives
         .iter()
-        .map(|other| json!({ "label": other.label.as_str(), "confidence": fraction(other.confidence) }));
+        .map(|other| json!({ "label": other.label.as_str(), "confidence": confidence(other.confidence) }));
     insert(
         &mut message,
         [
@@ -83,7 +84,7 @@ pub(super) fn early(kind: Kind, call: &str, early: &Provisional) -> Map<String, 
     message
 }
 
-fn verdict(kind: Kind, call: &str, label: Label, confidence: f32, at: SampleTime) -> Map<String, Value> {
+fn verdict(kind: Kind, call: &str, label: Label, sure: f32, at: SampleTime) -> Map<String, Value> {
     // Who reads these acts on them: what is not decided is not told by them.
     let voicemail = kind != Kind::Provisional && is_voicemail(label);
     let mut message = named(kind.as_str(), call);
@@ -92,7 +93,7 @@ fn verdict(kind: Kind, call: &str, label: Label, confidence: f32, at: SampleTime
         [
             ("voicemail_detected", voicemail.into()),
             ("is_voicemail", voicemail.into()),
-            ("confidence", fraction(confidence).into()),
+            ("confidence", confidence(sure).into()),
             ("detection_time", seconds(at).into()),
             ("label", label.as_str().into()),
             ("decided_at_s", seconds(at).into()),
@@ -146,13 +147,7 @@ fn named(event: &str, call: &str) -> Map<String, Value> {
 }
 
 fn beep_members(beep: Beep) -> Value {
-    let tenth = |number: f32| (f64::from(number) * 10.0).round() / 10.0;
-    json!({
-        "on_s": seconds(beep.on),
-        "off_s": seconds(beep.off),
-        "hz": tenth(beep.hz),
-        "level_db": tenth(beep.level_db),
-    })
+    json!(BeepResult::new(seconds(beep.on), seconds(beep.off), beep.hz, beep.level_db))
 }
 
 pub(super) fn insert<const N: usize>(message: &mut Map<String, Value>, members: [(&str, Value); N]) {
@@ -161,9 +156,5 @@ pub(super) fn insert<const N: usize>(message: &mut Map<String, Value>, members: 
 
 /// Seconds of sound since the stream began, to the millisecond.
 fn seconds(at: SampleTime) -> f64 {
-    (at.as_secs() * 1_000.0).round() / 1_000.0
-}
-
-fn fraction(number: f32) -> f64 {
-    (f64::from(number.clamp(0.0, 1.0)) * 100.0).round() / 100.0
+    round(at.as_secs(), 1_000.0)
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::adapter::stream::signature::HookKey;
 use crate::detect::Listen;
+use crate::wire::text::socket_address;
 
 /// `[streams]`: call audio over WebSocket, and over Asterisk's AudioSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,12 @@ pub struct StreamsConfig {
     pub max_connections: usize,
     /// Secrets of which a WebSocket must show one; with none, all are taken.
     pub tokens: Vec<String>,
+    /// Auth tokens of Twilio's accounts: a stream that one has signed is taken.
+    pub twilio_auth_tokens: Vec<String>,
+    /// `KEY:SECRET` of Genesys AudioHook, the secret in Base64: a stream that one has signed is taken.
+    pub audiohook_keys: Vec<String>,
+    /// `SCHEME://HOST[:PORT]` by which clients reach this door, where that is not what their requests say: for signatures.
+    pub public_url: String,
     /// Origins of web pages that may connect, beside the server's own host; `*`: all.
     pub allowed_origins: Vec<String>,
     /// What a stream is asked that does not say.
@@ -61,6 +69,9 @@ impl Default for StreamsConfig {
             audiosocket: String::new(),
             max_connections: 2_048,
             tokens: Vec::new(),
+            twilio_auth_tokens: Vec::new(),
+            audiohook_keys: Vec::new(),
+            public_url: String::new(),
             allowed_origins: Vec::new(),
             goal: StreamGoal::Voicemail,
             newest_wins: true,
@@ -87,11 +98,19 @@ impl StreamsConfig {
     /// Where WebSockets are taken, if they are.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        self.listen.parse().ok()
+        socket_address(&self.listen).ok().flatten()
     }
 
-    pub(super) fn audiosocket_address(&self) -> Option<SocketAddr> {
-        self.audiosocket.parse().ok()
+    /// Where AudioSocket is taken, if it is.
+    #[must_use]
+    pub fn audiosocket_address(&self) -> Option<SocketAddr> {
+        socket_address(&self.audiosocket).ok().flatten()
+    }
+
+    /// Whether a stream has to show a token or a signature.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        [&self.tokens, &self.twilio_auth_tokens, &self.audiohook_keys].iter().any(|secrets| !secrets.is_empty())
     }
 
     /// How long a request may take.
@@ -112,12 +131,21 @@ impl StreamsConfig {
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         for (key, address) in [("listen", &self.listen), ("audiosocket", &self.audiosocket)] {
-            if !address.is_empty() && address.parse::<SocketAddr>().is_err() {
-                return Err((key, format!("{address:?} is not ADDRESS:PORT")));
-            }
+            socket_address(address).map_err(|reason| (key, reason))?;
         }
         if let Some(token) = self.tokens.iter().find(|token| token.len() < MIN_TOKEN) {
             return Err(("tokens", format!("one of {} characters is guessed: at least {MIN_TOKEN}", token.len())));
+        }
+        if let Some(token) = self.twilio_auth_tokens.iter().find(|token| token.len() < MIN_TOKEN) {
+            let length = token.len();
+            return Err(("twilio_auth_tokens", format!("one of {length} characters is none: it has 32")));
+        }
+        if let Some(at) = self.audiohook_keys.iter().position(|key| HookKey::parse(key).is_none()) {
+            let place = at + 1;
+            return Err(("audiohook_keys", format!("number {place} is not KEY:SECRET with the secret in Base64")));
+        }
+        if !self.public_url.is_empty() && !url::Url::parse(&self.public_url).is_ok_and(|url| url.has_host()) {
+            return Err(("public_url", format!("{:?} is not SCHEME://HOST[:PORT]", self.public_url)));
         }
         let is_origin = |origin: &String| origin == "*" || origin == "null" || origin.contains("://");
         if let Some(origin) = self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
@@ -174,6 +202,9 @@ mod tests {
             ("audiosocket", StreamsConfig { audiosocket: "localhost:9092".to_owned(), ..good.clone() }),
             ("tokens", StreamsConfig { tokens: words(&["long enough", "short"]), ..good.clone() }),
             ("allowed_origins", StreamsConfig { allowed_origins: words(&["example.com"]), ..good.clone() }),
+            ("twilio_auth_tokens", StreamsConfig { twilio_auth_tokens: words(&["short"]), ..good.clone() }),
+            ("audiohook_keys", StreamsConfig { audiohook_keys: words(&["key:c2VjcmV0", "key"]), ..good.clone() }),
+            ("public_url", StreamsConfig { public_url: "answer.example.com".to_owned(), ..good.clone() }),
             ("max_connections", StreamsConfig { max_connections: 0, ..good.clone() }),
             ("idle_ms", StreamsConfig { idle_ms: 10, ..good.clone() }),
             ("max_message_bytes", StreamsConfig { max_message_bytes: 10, ..good.clone() }),

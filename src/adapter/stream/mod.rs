@@ -11,6 +11,7 @@ mod config;
 mod pace;
 mod registry;
 mod session;
+mod signature;
 mod track;
 mod websocket;
 
@@ -18,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 pub use crate::adapter::stream::config::{Config, StreamGoal, StreamsConfig};
 use crate::adapter::stream::registry::Registry;
+use crate::adapter::stream::signature::{HookKey, Nonces, Signable, Signed};
 use crate::engine::{Engine, Full, Permit};
 use crate::ops::{Door, Metrics, Refusal};
 
@@ -37,12 +39,13 @@ pub struct Doors {
 }
 
 /// What all streams share.
-#[derive(Debug)]
 struct Shared {
     config: Config,
     engine: Arc<Engine>,
     metrics: Metrics,
     registry: Registry,
+    hook_keys: Vec<HookKey>,
+    nonces: Nonces,
     next: AtomicU64,
     tracker: TaskTracker,
     /// No new streams are taken.
@@ -51,7 +54,22 @@ struct Shared {
     closing: CancellationToken,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("streams", &self.tracker.len()).finish_non_exhaustive()
+    }
+}
+
 impl Shared {
+    /// What a request's signature says.
+    fn signed(&self, request: &Signable<'_>) -> Signed {
+        let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        match signature::twilio(&self.config.streams.twilio_auth_tokens, request) {
+            Signed::No => signature::audiohook(&self.hook_keys, &self.nonces, now_s, request),
+            told => told,
+        }
+    }
+
     /// Takes the right to one more stream, or counts why there is none.
     fn admit(&self) -> Option<Permit> {
         let permit = self.engine.admit();
@@ -76,11 +94,14 @@ impl Doors {
     /// When AudioSocket's address can't be bound.
     pub fn open(config: Config, engine: Arc<Engine>, metrics: Metrics) -> io::Result<Self> {
         let wanted = config.streams.audiosocket_address();
+        let hook_keys = config.streams.audiohook_keys.iter().filter_map(|key| HookKey::parse(key)).collect();
         let shared = Arc::new(Shared {
             config,
             engine,
             metrics,
             registry: Registry::default(),
+            hook_keys,
+            nonces: Nonces::default(),
             next: AtomicU64::new(1),
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),

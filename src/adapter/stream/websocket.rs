@@ -15,6 +15,7 @@ use crate::adapter::stream::Shared;
 use crate::adapter::stream::access::{Access, access, origin_may};
 use crate::adapter::stream::asked::Asked;
 use crate::adapter::stream::session::{Close, Session, View};
+use crate::adapter::stream::signature::{Signable, Signed};
 use crate::wire::stream::{Conversation, Dialect, Message, Opening, Reply, close};
 
 /// A peer that takes nothing for so long is dropped.
@@ -50,13 +51,19 @@ async fn open(
         Ok(opening) => opening,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
     };
-    let tokens = &shared.config.streams.tokens;
-    let granted = match access(tokens, &parts.headers, opening.token.as_deref()) {
-        Access::Granted => true,
+    let streams = &shared.config.streams;
+    let tokens = &streams.tokens;
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let signed = shared.signed(&Signable { target, public_url: &streams.public_url, headers: &parts.headers });
+    let granted = match (signed, access(streams.is_guarded(), tokens, &parts.headers, opening.token.as_deref())) {
+        (Signed::Wrong(why), _) => {
+            return refuse(StatusCode::UNAUTHORIZED, format!("the signature is wrong: {why}"));
+        }
+        (Signed::Well, _) | (_, Access::Granted) => true,
         // Clouds that show nothing of ours in the request have it in their first message.
-        Access::Missing if opening.dialect.is_some_and(brings_parameters) => false,
-        Access::Missing => return refuse(StatusCode::UNAUTHORIZED, "a token is needed".to_owned()),
-        Access::Wrong => return refuse(StatusCode::UNAUTHORIZED, "no such token".to_owned()),
+        (_, Access::Missing) if opening.dialect.is_some_and(brings_parameters) && !tokens.is_empty() => false,
+        (_, Access::Missing) => return refuse(StatusCode::UNAUTHORIZED, "a token is needed".to_owned()),
+        (_, Access::Wrong) => return refuse(StatusCode::UNAUTHORIZED, "no such token".to_owned()),
     };
     if !origin_may(&shared.config.streams.allowed_origins, &parts.headers) {
         let why = "its page's origin is not the server's: streams.allowed_origins names those that may";

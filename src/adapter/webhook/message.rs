@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use crate::engine::{BeepTimes, Decision};
+use crate::grammar::result::{self, BeepResult};
 
 /// What is posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +36,8 @@ struct Body<'a> {
     decided_at_s: f64,
     speech_on_s: Option<f64>,
     greeting_end_s: Option<f64>,
-    beep: Option<Beep>,
+    beep: Option<BeepResult>,
     speak_at_s: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Beep {
-    on_s: f64,
-    off_s: f64,
-    hz: f64,
-    level_db: f64,
 }
 
 impl Message {
@@ -56,25 +49,22 @@ impl Message {
         let body = Body {
             id: &id,
             r#type: "answerd.decision",
-            time: round(since_epoch.as_secs_f64(), 1_000.0),
+            time: result::round(since_epoch.as_secs_f64(), 1_000.0),
             door: decision.door.as_str(),
             call_id: &decision.call_id,
             call_uuid: decision.uuid.as_deref(),
             stage: decision.stage.as_str(),
             label: decision.label.as_str(),
             voicemail_detected: decision.is_voicemail(),
-            confidence: round(f64::from(decision.confidence.clamp(0.0, 1.0)), 100.0),
+            confidence: result::confidence(decision.confidence),
             method: decision.method.as_str(),
             reason: &decision.reason,
             corrects: decision.corrects.map(|label| label.as_str()),
             decided_at_s: seconds(times.decided_ms),
             speech_on_s: times.speech_on_ms.map(seconds),
             greeting_end_s: times.greeting_end_ms.map(seconds),
-            beep: times.beep.map(|BeepTimes { on_ms, off_ms, hz, level_db }| Beep {
-                on_s: seconds(on_ms),
-                off_s: seconds(off_ms),
-                hz: round(f64::from(hz), 10.0),
-                level_db: round(f64::from(level_db), 10.0),
+            beep: times.beep.map(|BeepTimes { on_ms, off_ms, hz, level_db }| {
+                BeepResult::new(seconds(on_ms), seconds(off_ms), hz, level_db)
             }),
             speak_at_s: times.speak_at_ms.map(seconds),
         };
@@ -86,10 +76,6 @@ impl Message {
 fn seconds(ms: i64) -> f64 {
     // 52 bits of milliseconds are 100,000 years.
     ms as f64 / 1_000.0
-}
-
-fn round(number: f64, per_one: f64) -> f64 {
-    (number * per_one).round() / per_one
 }
 
 /// `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY` under the secret.

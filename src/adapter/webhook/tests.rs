@@ -25,6 +25,7 @@ fn outcome(label: Label) -> Outcome {
         method: Method::Model,
         timeline: Timeline { started: SampleTime(0), decided_at: SampleTime(8_000), ..Timeline::default() },
         sit: None,
+        findings: None,
     }
 }
 

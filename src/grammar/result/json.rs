@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::detect::Outcome;
-use crate::grammar::Meaning;
-use crate::grammar::result::{Input, Match, confidence, round, seconds};
+use crate::grammar::result::{BeepResult, Input, Match, confidence, seconds};
+use crate::grammar::{Meaning, result};
 
 #[derive(Serialize)]
 struct Whole<'a> {
@@ -23,16 +22,10 @@ struct Detail<'a> {
     decided_at_s: f64,
     speech_on_s: Option<f64>,
     greeting_end_s: Option<f64>,
-    beep: Option<Beep>,
+    beep: Option<BeepResult>,
     speak_at_s: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Beep {
-    on_s: f64,
-    off_s: f64,
-    hz: f64,
-    level_db: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -67,10 +60,10 @@ impl<'a> One<'a> {
     }
 }
 
-pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcome>) -> String {
+pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<result::Detail<'_>>) -> String {
     let whole = Whole {
         best: One::new(best),
-        detail: detail.map(|outcome| {
+        detail: detail.map(|result::Detail { outcome, call_id }| {
             let timeline = &outcome.timeline;
             let at = |time| seconds(outcome, time);
             Detail {
@@ -79,13 +72,9 @@ pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcom
                 decided_at_s: at(timeline.decided_at),
                 speech_on_s: timeline.speech_on.map(at),
                 greeting_end_s: timeline.greeting_end.map(at),
-                beep: timeline.beep.map(|beep| Beep {
-                    on_s: at(beep.on),
-                    off_s: at(beep.off),
-                    hz: round(f64::from(beep.hz), 10.0),
-                    level_db: round(f64::from(beep.level_db), 10.0),
-                }),
+                beep: timeline.beep.map(|beep| BeepResult::new(at(beep.on), at(beep.off), beep.hz, beep.level_db)),
                 speak_at_s: timeline.speak_at.map(at),
+                call_id,
             }
         }),
         alternatives: rest.iter().map(One::new).collect(),

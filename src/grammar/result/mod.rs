@@ -3,6 +3,8 @@
 mod json;
 mod nlsml;
 
+use serde::Serialize;
+
 use crate::audio::SampleTime;
 use crate::detect::{Label, Outcome};
 use crate::grammar::{Format, Meaning};
@@ -56,9 +58,39 @@ impl Input<'_> {
     }
 }
 
+/// What is told beside a meaning.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail<'a> {
+    /// What was decided.
+    pub outcome: &'a Outcome,
+    /// The call's identifier here, by which feedback finds it.
+    pub call_id: Option<&'a str>,
+}
+
+/// A beep, as every result in JSON or XML tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BeepResult {
+    /// Its begin in seconds.
+    pub on_s: f64,
+    /// Its end in seconds.
+    pub off_s: f64,
+    /// Frequency in hertz, to a tenth.
+    pub hz: f64,
+    /// Level relative to a full-scale sine, in dB, to a tenth.
+    pub level_db: f64,
+}
+
+impl BeepResult {
+    /// With times that are rounded already.
+    #[must_use]
+    pub fn new(on_s: f64, off_s: f64, hz: f32, level_db: f32) -> Self {
+        Self { on_s, off_s, hz: round(f64::from(hz), 10.0), level_db: round(f64::from(level_db), 10.0) }
+    }
+}
+
 /// Writes a result: `best`, the other matches `rest` best first, and what `detail` tells beside.
 #[must_use]
-pub fn write(format: Format, best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcome>) -> String {
+pub fn write(format: Format, best: &Match<'_>, rest: &[Match<'_>], detail: Option<Detail<'_>>) -> String {
     match format {
         Format::Nlsml => nlsml::write(best, rest, detail),
         Format::Json => json::write(best, rest, detail),
@@ -82,13 +114,16 @@ fn seconds(outcome: &Outcome, at: SampleTime) -> f64 {
     round(at.as_secs() - started, 1000.0)
 }
 
-fn round(number: f64, per_one: f64) -> f64 {
+/// Rounded to parts of one: thousandths where `per_one` is 1000.
+#[must_use]
+pub fn round(number: f64, per_one: f64) -> f64 {
     let rounded = (number * per_one).round() / per_one;
     // No "-0".
     rounded + 0.0
 }
 
 /// A probability to two digits, and never outside of 0 to 1.
-fn confidence(number: f32) -> f64 {
+#[must_use]
+pub fn confidence(number: f32) -> f64 {
     round(f64::from(number.clamp(0.0, 1.0)), 100.0)
 }

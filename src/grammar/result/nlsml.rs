@@ -7,16 +7,15 @@ use std::fmt::Write as _;
 
 use quick_xml::escape::escape;
 
-use crate::detect::Outcome;
 use crate::grammar::Meaning;
-use crate::grammar::result::{Input, Match, confidence, round, seconds};
+use crate::grammar::result::{BeepResult, Detail, Input, Match, confidence, seconds};
 
 /// Namespace of NLSML.
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:mrcpv2";
 /// Namespace of the element in `instance`.
 const DETAIL: &str = "urn:answerd:result";
 
-pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<&Outcome>) -> String {
+pub(super) fn write(best: &Match<'_>, rest: &[Match<'_>], detail: Option<Detail<'_>>) -> String {
     let mut text = format!(r#"<?xml version="1.0"?><result xmlns="{NAMESPACE}" grammar="{}">"#, clean(best.grammar));
     interpretation(&mut text, best, None, detail);
     for other in rest {
@@ -52,7 +51,7 @@ fn input(text: &mut String, found: &Match<'_>, sure: &str) {
     append(text, format_args!("<input{mode}{sure}>{}</input>", clean(&found.input.text())));
 }
 
-fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, detail: Option<&Outcome>) {
+fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, detail: Option<Detail<'_>>) {
     let grammar = grammar.map(|grammar| format!(r#" grammar="{}""#, clean(grammar))).unwrap_or_default();
     let sure = sure(found);
     append(text, format_args!("<interpretation{grammar}{sure}><instance>"));
@@ -72,8 +71,8 @@ fn interpretation(text: &mut String, found: &Match<'_>, grammar: Option<&str>, d
     for (name, value) in properties {
         element(&mut elements, &element_name(name), "", value);
     }
-    if let Some(outcome) = detail {
-        details(&mut elements, found, outcome, properties);
+    if let Some(detail) = detail {
+        details(&mut elements, found, detail, properties);
     }
     let own = matches!(found.input, Input::Label(_)) || detail.is_some();
     if own && !elements.is_empty() {
@@ -129,17 +128,15 @@ fn element_name(name: &str) -> String {
 }
 
 /// What happened, in the names that the JSON result has. A grammar's own property of that name goes before.
-fn details(text: &mut String, found: &Match<'_>, outcome: &Outcome, properties: &[(String, Meaning)]) {
+fn details(text: &mut String, found: &Match<'_>, detail: Detail<'_>, properties: &[(String, Meaning)]) {
+    let Detail { outcome, call_id } = detail;
     let timeline = &outcome.timeline;
     let time = |at| seconds(outcome, at).to_string();
     let beep = timeline.beep.map(|beep| {
-        format!(
-            "<on_s>{}</on_s><off_s>{}</off_s><hz>{}</hz><level_db>{}</level_db>",
-            time(beep.on),
-            time(beep.off),
-            round(f64::from(beep.hz), 10.0),
-            round(f64::from(beep.level_db), 10.0)
-        )
+        let at = |at| seconds(outcome, at);
+        let BeepResult { on_s, off_s, hz, level_db } =
+            BeepResult::new(at(beep.on), at(beep.off), beep.hz, beep.level_db);
+        format!("<on_s>{on_s}</on_s><off_s>{off_s}</off_s><hz>{hz}</hz><level_db>{level_db}</level_db>")
     });
     for (name, content) in [
         ("label", Some(found.input.text())),
@@ -151,6 +148,7 @@ fn details(text: &mut String, found: &Match<'_>, outcome: &Outcome, properties: 
         ("greeting_end_s", timeline.greeting_end.map(time)),
         ("beep", beep),
         ("speak_at_s", timeline.speak_at.map(time)),
+        ("call_id", call_id.map(clean)),
     ] {
         if let Some(content) = content
             && !properties.iter().any(|(property, _)| property == name)

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::audio::SampleTime;
 use crate::detect::{Alternative, Beep, End, Goal, Label, Method, Outcome, Timeline};
-use crate::grammar::result::{self, Input, Match};
+use crate::grammar::result::{self, Detail, Input, Match};
 use crate::grammar::{
     Active, Body, Documents, Error, Failure, Format, Meaning, Resolution, Resolved, Store, builtin, compile,
     srgs as forms,
@@ -293,6 +293,7 @@ fn outcome() -> Outcome {
         reason: "greeting 3.20 s <then> beep".to_owned(),
         method: Method::Model,
         sit: None,
+        findings: None,
         timeline: Timeline {
             started: SampleTime(8000),
             decided_at: SampleTime(8000 + 35_200),
@@ -307,6 +308,7 @@ fn outcome() -> Outcome {
 #[test]
 fn results() {
     let outcome = outcome();
+    let detail = Detail { outcome: &outcome, call_id: Some("a&b@host") };
     let meaning = Meaning::Text("machine".to_owned());
     let best = Match {
         grammar: "builtin:speech/voicemail?a=1&b=2",
@@ -317,25 +319,25 @@ fn results() {
     let object = Meaning::Object(vec![("code".to_owned(), Meaning::Text("<7>".to_owned()))]);
     let other = Match { grammar: "session:own", input: Input::Label(Label::Ivr), confidence: 0.05, meaning: object };
     assert_eq!(
-        result::write(Format::Nlsml, &best, std::slice::from_ref(&other), Some(&outcome)),
+        result::write(Format::Nlsml, &best, std::slice::from_ref(&other), Some(detail)),
         concat!(
             r#"<?xml version="1.0"?><result xmlns="urn:ietf:params:xml:ns:mrcpv2" grammar="builtin:speech/voicemail?a=1&amp;b=2">"#,
             r#"<interpretation confidence="0.93"><instance>machine<answer xmlns="urn:answerd:result"><label>machine</label>"#,
             r#"<confidence>0.93</confidence><reason>greeting 3.20 s &lt;then&gt; beep</reason><method>model</method>"#,
             r#"<decided_at_s>4.4</decided_at_s><speech_on_s>0.313</speech_on_s><greeting_end_s>3.75</greeting_end_s>"#,
             r#"<beep><on_s>4</on_s><off_s>4.4</off_s><hz>1000</hz><level_db>-13.3</level_db></beep>"#,
-            r#"<speak_at_s>4.4</speak_at_s></answer></instance><input mode="speech" confidence="0.93">machine</input>"#,
+            r#"<speak_at_s>4.4</speak_at_s><call_id>a&amp;b@host</call_id></answer></instance><input mode="speech" confidence="0.93">machine</input>"#,
             r#"</interpretation><interpretation grammar="session:own" confidence="0.05"><instance>"#,
             r#"<answer xmlns="urn:answerd:result"><code>&lt;7&gt;</code></answer></instance>"#,
             r#"<input mode="speech" confidence="0.05">ivr</input></interpretation></result>"#
         )
     );
     assert_eq!(
-        result::write(Format::Json, &best, std::slice::from_ref(&other), Some(&outcome)),
+        result::write(Format::Json, &best, std::slice::from_ref(&other), Some(detail)),
         concat!(
             r#"{"value":"machine","label":"machine","confidence":0.93,"grammar":"builtin:speech/voicemail?a=1&b=2","#,
             r#""reason":"greeting 3.20 s <then> beep","method":"model","decided_at_s":4.4,"speech_on_s":0.313,"#,
-            r#""greeting_end_s":3.75,"beep":{"on_s":4.0,"off_s":4.4,"hz":1000.0,"level_db":-13.3},"speak_at_s":4.4,"#,
+            r#""greeting_end_s":3.75,"beep":{"on_s":4.0,"off_s":4.4,"hz":1000.0,"level_db":-13.3},"speak_at_s":4.4,"call_id":"a&b@host","#,
             r#""alternatives":[{"value":{"code":"<7>"},"label":"ivr","confidence":0.05,"grammar":"session:own"}]}"#
         )
     );
@@ -380,9 +382,10 @@ proptest! {
     fn results_are_well_formed(reason in "\\PC*|[\\x00-\\x7f]*", meaning in "\\PC*|[\\x00-\\x7f]*") {
         let mut outcome = outcome();
         outcome.reason = reason.clone();
+        let detail = Detail { outcome: &outcome, call_id: Some(&reason) };
         let meaning = Meaning::Text(meaning);
         let best = Match { grammar: "x", input: Input::Label(Label::Machine), confidence: 0.5, meaning };
-        let xml = result::write(Format::Nlsml, &best, &[], Some(&outcome));
+        let xml = result::write(Format::Nlsml, &best, &[], Some(detail));
         let mut reader = quick_xml::Reader::from_str(&xml);
         loop {
             match reader.read_event() {
@@ -391,7 +394,7 @@ proptest! {
                 Err(error) => prop_assert!(false, "{}: {}", error, xml),
             }
         }
-        let json: serde_json::Value = serde_json::from_str(&result::write(Format::Json, &best, &[], Some(&outcome))).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&result::write(Format::Json, &best, &[], Some(detail))).unwrap();
         prop_assert_eq!(json["reason"].as_str(), Some(reason.as_str()));
     }
 }

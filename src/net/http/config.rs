@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::text::socket_address;
+
 /// `[http]`: the listener that serves recordings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,7 +35,7 @@ impl HttpConfig {
     }
 
     pub(in crate::net) fn address(&self) -> Option<SocketAddr> {
-        self.listen.parse().ok()
+        socket_address(&self.listen).ok().flatten()
     }
 
     /// Tells the first key whose value can't be obeyed, and why.
@@ -41,9 +43,7 @@ impl HttpConfig {
     /// # Errors
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        if !self.listen.is_empty() && self.address().is_none() {
-            return Err(("listen", format!("{:?} is not ADDRESS:PORT", self.listen)));
-        }
+        socket_address(&self.listen).map_err(|reason| ("listen", reason))?;
         if self.max_connections == 0 {
             return Err(("max_connections", "0 is too small, at least 1 is needed".to_owned()));
         }

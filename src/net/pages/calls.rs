@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,17 +14,19 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::detect::Label;
 use crate::engine::{DecisionListener, Told};
 use crate::net::http::Remote;
 use crate::net::pages::fresh;
-use crate::ops::{self, Access, FeedbackError, RecentCalls, unix_s};
+use crate::ops::{self, Access, FeedbackError, RecentCalls, Store, unix_s};
 
 /// What the pages need.
 #[derive(Clone)]
 pub(super) struct Calls {
     recent: RecentCalls,
+    store: Option<Arc<Store>>,
     access: Access,
 }
 
@@ -38,8 +41,8 @@ struct Feedback {
 }
 
 impl Calls {
-    pub(super) const fn new(recent: RecentCalls, access: Access) -> Self {
-        Self { recent, access }
+    pub(super) const fn new(recent: RecentCalls, store: Option<Arc<Store>>, access: Access) -> Self {
+        Self { recent, store, access }
     }
 
     pub(super) fn router(self) -> Router {
@@ -63,9 +66,21 @@ impl Calls {
     }
 }
 
-/// Notes all decisions for the pages.
-pub(super) async fn follow(mut decisions: DecisionListener, recent: RecentCalls) {
-    while let Some(told) = decisions.next().await {
+/// Notes all decisions for the pages, and stores what they rest on, until it is told to stop: what is told already comes
+/// first.
+pub(super) async fn follow(
+    mut decisions: DecisionListener,
+    recent: RecentCalls,
+    store: Option<Arc<Store>>,
+    stop: CancellationToken,
+) {
+    loop {
+        let told = tokio::select! {
+            biased;
+            told = decisions.next() => told,
+            () = stop.cancelled() => return,
+        };
+        let Some(told) = told else { return };
         match told {
             Told::Decision(decision) => {
                 let told = ops::Told {
@@ -78,6 +93,10 @@ pub(super) async fn follow(mut decisions: DecisionListener, recent: RecentCalls)
                     at_s: unix_s(decision.at),
                 };
                 let door = decision.door.as_str();
+                if let (Some(store), Some(end)) = (&store, decision.end) {
+                    let (call_id, uuid) = (&decision.call_id, decision.uuid.as_deref());
+                    store.decision(door, call_id, uuid, end, &told, decision.findings.as_ref());
+                }
                 recent.note(Instant::now(), door, &decision.call_id, decision.uuid.as_ref(), told);
             }
             Told::Missed(missed) => tracing::warn!(missed, "decisions were missed: nothing is remembered of them"),
@@ -130,6 +149,7 @@ async fn feedback(
         Ok(given) => {
             let (told, label) = (given.told, given.label);
             tracing::info!(call_id = %given.call_id, %told, correct = %label, "feedback");
+            calls.store.iter().for_each(|store| store.feedback(&given, SystemTime::now()));
             fresh(StatusCode::OK, &given)
         }
         Err(FeedbackError::Unknown) => error(StatusCode::NOT_FOUND, UNKNOWN),

@@ -6,7 +6,7 @@ use prometheus_client::registry::Unit;
 
 use crate::audio::SAMPLE_RATE;
 use crate::engine::{Counters, Engine, Liveness};
-use crate::ops::Exposition;
+use crate::ops::{Exposition, StoreCounts};
 
 /// Writes all that the engine knows.
 pub(super) fn write(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
@@ -52,6 +52,21 @@ fn load(page: &mut Exposition<'_>, engine: &Engine) -> fmt::Result {
     page.counter("answerd_model_left_out", help, None, sum(&|it| f64::from(it.model_left_out)))?;
     let help = "Workers that died of a bug and were replaced; their calls were told.";
     page.counter("answerd_workers_replaced", help, None, sum(&|it| f64::from(it.replaced)))
+}
+
+/// What became of decisions that were to be stored.
+pub(super) fn stored(page: &mut Exposition<'_>, counts: StoreCounts) -> fmt::Result {
+    let StoreCounts { written, dropped, failed, too_long, bytes } = counts;
+    page.counter("answerd_store_lines", "Decisions and feedback that were stored.", None, written as f64)?;
+    let lost: [(&[(&str, &str)], f64); 3] = [
+        (&[("reason", "queue")], dropped as f64),
+        (&[("reason", "disk")], failed as f64),
+        (&[("reason", "too_long")], too_long as f64),
+    ];
+    let help = "Decisions and feedback that were not stored: too many waited (queue), they could not be written (disk), or the \
+                listening was too long (too_long).";
+    page.counters("answerd_store_lines_lost", help, None, &lost)?;
+    page.gauge("answerd_store_size", "What is stored.", Some(&Unit::Bytes), bytes as f64)
 }
 
 fn packets(page: &mut Exposition<'_>, counters: &Counters) -> fmt::Result {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::text::socket_address;
+
 /// `[ops]`: the listener of metrics, health and calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,7 +26,7 @@ impl OpsConfig {
 
     /// The address, if the pages are served.
     pub(in crate::net) fn address(&self) -> Option<SocketAddr> {
-        self.listen.parse().ok()
+        socket_address(&self.listen).ok().flatten()
     }
 
     /// Tells the first key whose value can't be obeyed, and why.
@@ -32,9 +34,7 @@ impl OpsConfig {
     /// # Errors
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        if !self.listen.is_empty() && self.address().is_none() {
-            return Err(("listen", format!("{:?} is not ADDRESS:PORT", self.listen)));
-        }
+        socket_address(&self.listen).map_err(|reason| ("listen", reason))?;
         Ok(())
     }
 }

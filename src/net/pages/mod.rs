@@ -15,12 +15,13 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::net::driver::Phase;
 use crate::net::pages::calls::Calls;
 pub use crate::net::pages::config::OpsConfig;
-use crate::ops::{Access, FeedbackConfig, Form, Metrics, RecentCalls};
+use crate::ops::{Access, FeedbackConfig, Form, Metrics, RecentCalls, Store, Tally};
 
 /// What the pages tell of.
 #[derive(Clone)]
@@ -62,21 +63,25 @@ impl Pages {
         Self(Arc::new(Inner { metrics, engine, phase, about }))
     }
 
-    /// The pages, and what keeps the calls of late in mind, until it is dropped.
+    /// The pages, and what keeps the calls of late in mind, and in the store if there is one, until it is told to stop.
     pub(super) fn serve(
         self,
         feedback: FeedbackConfig,
+        store: Option<Arc<Store>>,
         access: Access,
+        stop: CancellationToken,
     ) -> (Router, impl Future<Output = ()> + Send + 'static) {
+        let tally = store.as_ref().map_or_else(Tally::default, |store| store.tally());
+        self.0.metrics.read(move |page| collect::stored(page, tally.counts()));
         let recent = RecentCalls::new(feedback, self.0.metrics.clone());
-        let following = calls::follow(self.0.engine.decisions().listen(false), recent.clone());
+        let following = calls::follow(self.0.engine.decisions().listen(false), recent.clone(), store.clone(), stop);
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(health))
             .route("/readyz", get(readiness))
             .route("/version", get(version))
             .with_state(self)
-            .merge(Calls::new(recent, access).router());
+            .merge(Calls::new(recent, store, access).router());
         (router, following)
     }
 }

@@ -95,11 +95,18 @@ pub(crate) struct Channel {
     /// Events that found no connection.
     undelivered: Vec<Event>,
     call_uuid: Option<String>,
+    /// What the call is called here.
+    pub(super) call_id: Option<Arc<str>>,
     pub(super) draining: bool,
 }
 
 impl Channel {
-    pub(in crate::session) fn new(identifier: ChannelIdentifier, config: Arc<Config>, draining: bool) -> Self {
+    pub(in crate::session) fn new(
+        identifier: ChannelIdentifier,
+        config: Arc<Config>,
+        call_id: Option<Arc<str>>,
+        draining: bool,
+    ) -> Self {
         Self {
             params: Params::default(),
             cookies: Cookies::default(),
@@ -113,6 +120,7 @@ impl Channel {
             connections: Vec::new(),
             undelivered: Vec::new(),
             call_uuid: None,
+            call_id,
             draining,
         }
     }

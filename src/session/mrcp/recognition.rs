@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::detect::{End, Goal, Hotword, Label, LabelSet, Listen, Outcome};
-use crate::grammar::result::{self, Input, Match};
+use crate::grammar::result::{self, Detail, Input, Match};
 use crate::grammar::{self, Active, Format, Grammar, Interpretation, KeyMatch, Mode};
 use crate::session::ConnectionId;
 use crate::session::mrcp::Config;
@@ -38,6 +38,8 @@ pub(super) struct Recognition {
     /// Formats asked for by the request, and by the session.
     format: (Option<Format>, Format),
     detail: (Option<bool>, Option<bool>),
+    /// What the call is called here, for results that tell more than a meaning.
+    pub(super) call_id: Option<Arc<str>>,
 }
 
 /// What a recognition completed with.
@@ -185,6 +187,7 @@ impl Recognition {
             n_best: usize::try_from(n_best).unwrap_or(usize::MAX),
             format: (request.format(), session.format().unwrap_or(config.result_format)),
             detail: (request.detail(), session.detail()),
+            call_id: None,
         })
     }
 
@@ -317,7 +320,8 @@ impl Recognition {
         let format = format(active);
         let detail = self.detail.0.or(active.grammar.settings.detail).or(self.detail.1).unwrap_or(false);
         let rest: Vec<Match<'_>> = matches.map(|(other, _)| other).collect();
-        let body = result::write(format, &best, &rest, outcome.filter(|_| detail));
+        let detail = outcome.filter(|_| detail).map(|outcome| Detail { outcome, call_id: self.call_id.as_deref() });
+        let body = result::write(format, &best, &rest, detail);
         Some(Completion { cause, reason: reason.to_owned(), result: Some((format.media_type(), body)) })
     }
 

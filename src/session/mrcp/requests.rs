@@ -162,6 +162,7 @@ impl Channel {
             .map_err(|refusal| refusal_with(refusal, request, cause))?;
         recognition.waveform = held.waveform.take().and_then(Result::ok);
         recognition.cookies = std::mem::take(&mut held.cookies);
+        recognition.call_id.clone_from(&self.call_id);
         Ok((recognition, params.success()))
     }
 

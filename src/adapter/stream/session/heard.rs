@@ -45,7 +45,7 @@ impl Session {
     /// Whose decisions those of this stream are.
     fn subject(&self) -> Subject {
         let uuid = self.named.then(|| self.call.as_str().into());
-        Subject { door: Door::Stream, call_id: format!("stream-{}", self.number).into(), uuid }
+        Subject { door: Door::Stream, call_id: self.call_id().into(), uuid }
     }
 
     /// Tells a result to all who listen to decisions: a beep after the decision is new of the same label.

@@ -77,6 +77,8 @@ pub(super) struct Session {
     /// When sound came last, or the stream began.
     sounded: Instant,
     paused: bool,
+    /// A test of the connection, no call.
+    probe: bool,
     messages: u64,
     /// The client may send all its sound in one message; and when it has, so that what is known is told soon.
     may_be_at_once: bool,
@@ -155,6 +157,7 @@ impl Session {
             began: now,
             sounded: now,
             paused: false,
+            probe: false,
             messages: 0,
             may_be_at_once: false,
             at_once: None,
@@ -271,6 +274,7 @@ impl Session {
                 self.place = Some(self.shared.registry.take(name, self.replaced.clone()));
             }
         }
+        self.probe = view.call.probe;
         if self.asked.is_none() || self.phase == Phase::Waiting {
             let asked = Asked::new(&self.shared.config, view.call);
             self.asked = Some(asked.map_err(|reason| Close::new(close::POLICY, reason))?);
@@ -464,10 +468,16 @@ impl Session {
         }
     }
 
-    /// Sends a message, if the peer has use for it.
-    fn tell(&mut self, message: Map<String, Value>) {
+    /// Sends a message, if the peer has use for it; with what the call is called here, by which feedback finds it.
+    fn tell(&mut self, mut message: Map<String, Value>) {
+        answer::insert(&mut message, [("call_id", self.call_id().into())]);
         let answers = self.dialect.map_or(Answers::Json, Dialect::answers);
         self.out.extend(answer::reply(answers, message));
+    }
+
+    /// What the call is called here, whatever its peer calls it.
+    fn call_id(&self) -> String {
+        format!("stream-{}", self.number)
     }
 
     /// The stream is ended by this side: what the peer is told before.
@@ -491,11 +501,15 @@ impl Session {
         })
     }
 
-    /// Tells the log how the stream went.
+    /// Tells log and metrics how the stream went.
     pub(super) fn log_end(&self, end: &str) {
         let counts = self.track.as_ref().map(|track| track.counts).unwrap_or_default();
         let wall_s = self.began.elapsed().as_secs_f64();
         let label = self.decided.map_or("unfinished", Label::as_str);
+        if !self.probe {
+            let dialect = self.dialect.map_or("none", Dialect::as_str);
+            self.shared.metrics.stream_ended(dialect, self.decided.is_some());
+        }
         tracing::info!(
             call = self.call, stream = self.number, peer = %self.peer, label,
             wall_s = (wall_s * 10.0).round() / 10.0, sound_s = (counts.sound_s * 10.0).round() / 10.0,

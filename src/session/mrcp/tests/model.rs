@@ -270,6 +270,7 @@ fn outcome(end: usize, label: usize, confidence: u8) -> Event {
         reason: "r".repeat(300),
         method: By::Model,
         sit: None,
+        findings: None,
         timeline: Timeline::default(),
     }))
 }

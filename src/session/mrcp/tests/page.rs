@@ -165,6 +165,7 @@ impl Player {
                     reason: "told".to_owned(),
                     method: By::Rules,
                     sit: None,
+                    findings: None,
                     timeline: Timeline { decided_at: at, ..Timeline::default() },
                 }))
             }
