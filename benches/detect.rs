@@ -1,7 +1,8 @@
 //! What detection costs without the network around it: each part of it on a call of ten seconds, a greeting and a beep.
 //!
-//! Each is told for the whole call, and for a second of it. `cargo bench --bench detect -- --once NAME` does one part once, for
-//! callgrind to count its instructions; a name that there is none of does nothing but read the call.
+//! The throughput is in seconds of a call for a second of a processor: how many calls one keeps up with, if it does nothing
+//! else. `cargo bench --bench detect -- --once NAME` does one part once, for callgrind to count its instructions; a name that there
+//! is none of does nothing but read the call.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -18,65 +19,108 @@ use answerd::audio::{Frame, SAMPLE_RATE, g711};
 use answerd::detect::{
     Activity, Analyzer, Config, Detector, Event, Extractor, Goal, Hop, Listen, Model, Plans, advance, candidates_of,
 };
-use timing::time;
+use criterion::{Criterion, Throughput};
 
-mod timing;
-
-const CALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/audio/voicemail.wav");
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/audio/");
 /// A packet: 20 ms.
 const PACKET: usize = 160;
 /// Calls that a worker takes together.
 const TOGETHER: usize = 64;
 
-fn main() {
-    let bytes = std::fs::read(CALL).expect("the repository has its test calls");
-    let call = recording::read(&bytes, Channels::Mix).expect("the test calls are WAV files").samples;
-    let plans = Plans::default();
-    let seconds = call.len() as f64 / f64::from(SAMPLE_RATE);
-    let second = "call-second";
+/// One part: its name, how many calls it is of, the seconds of one, and the work.
+type Part<'a> = (&'static str, usize, f64, Box<dyn FnMut() -> usize + 'a>);
 
+fn main() {
+    let call = read("voicemail.wav");
+    let tones = read("sit.wav");
+    let plans = Plans::default();
     let coded: Vec<u8> = call.iter().map(|sample| g711::encode_mulaw(*sample)).collect();
-    let arguments: Vec<String> = std::env::args().collect();
-    let once = arguments.iter().position(|argument| argument == "--once").and_then(|at| arguments.get(at + 1));
-    // Each has a name and what it is.
-    let part = |name: &str, what: &str, calls: usize, work: &mut dyn FnMut() -> usize| match once {
-        Some(one) if one == name => println!("{what}: {}", black_box(work())),
-        Some(_) => {}
-        None => _ = time(&format!("{name}: {what}"), seconds * calls as f64, second, work),
-    };
-    part("decode", "mu-law to samples", 1, &mut || {
-        let sum: i64 = coded.iter().map(|byte| i64::from(g711::decode_mulaw(*byte))).sum();
-        sum.unsigned_abs() as usize
-    });
-    part("spectrum", "spectrum, peaks and pitch", 1, &mut || hops(&plans, &call, |_| ()));
     let mut heard: Vec<Hop> = Vec::new();
     hops(&plans, &call, |hop| heard.push(hop.clone()));
-    part("activity", "voice activity, spectrum given", 1, &mut || {
-        let mut activity = Activity::default();
-        heard.iter().for_each(|hop| activity.push(hop));
-        activity.cadence().bursts as usize
-    });
-    let mut activity = Activity::default();
-    heard.iter().for_each(|hop| activity.push(hop));
-    part("features", "the model's features, spectrum and activity given", 1, &mut || {
-        let mut extractor = Extractor::default();
-        heard.iter().filter_map(|hop| extractor.push(hop, &activity)).count()
-    });
-    let frames = [Frame::Sound(&call)];
-    part("senses", "spectrum, activity, tones, beeps, keys, SIT, fax, ringback", 1, &mut || {
-        candidates_of(&plans, &frames).len()
-    });
-    let mut rules = Model::rules();
-    part("rules", "detector, rules alone", 1, &mut || detect(&plans, &call, &mut rules, 1));
-    let built_in = Config { builtin_runtime: true, ..Config::default() };
-    let mut model = Model::load(&built_in).expect("the built-in model runs");
-    part("model", "detector, model in rten, batch of 1", 1, &mut || detect(&plans, &call, &mut model, 1));
-    part("rules-64", "64 detectors together, rules alone", TOGETHER, &mut || {
-        detect(&plans, &call, &mut rules, TOGETHER)
-    });
-    part("model-64", "64 detectors together, model in rten", TOGETHER, &mut || {
-        detect(&plans, &call, &mut model, TOGETHER)
-    });
+    let mut spoken = Activity::default();
+    heard.iter().for_each(|hop| spoken.push(hop));
+    let parts = parts(&plans, &call, &tones, &coded, &heard, &spoken);
+
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--once") {
+        for (name, _, _, mut work) in parts {
+            if arguments.get(at + 1).is_some_and(|once| once == name) {
+                println!("{name}: {}", black_box(work()));
+            }
+        }
+        return;
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("detect");
+    for (name, calls, seconds, mut work) in parts {
+        // Whole seconds are what it counts in.
+        group.throughput(Throughput::Elements((seconds * calls as f64).round() as u64));
+        group.bench_function(name, |bench| bench.iter(&mut work));
+    }
+    group.finish();
+    criterion.final_summary();
+}
+
+fn parts<'a>(
+    plans: &'a Plans,
+    call: &'a [i16],
+    tones: &'a [i16],
+    coded: &'a [u8],
+    heard: &'a [Hop],
+    spoken: &'a Activity,
+) -> Vec<Part<'a>> {
+    let seconds = |samples: &[i16]| samples.len() as f64 / f64::from(SAMPLE_RATE);
+    let config = Config::default();
+    let model = || Model::load(&config).expect("the built-in model runs");
+    let rten = || Model::in_rten(&config).expect("the built-in model runs in rten");
+    let detector = |call: &'a [i16], mut model: Model, calls| {
+        Box::new(move || detect(plans, call, &mut model, calls)) as Box<dyn FnMut() -> usize>
+    };
+    vec![
+        (
+            "decode",
+            1,
+            seconds(call),
+            Box::new(|| {
+                let sum: i64 = coded.iter().map(|byte| i64::from(g711::decode_mulaw(*byte))).sum();
+                sum.unsigned_abs() as usize
+            }),
+        ),
+        ("spectrum", 1, seconds(call), Box::new(|| hops(plans, call, |_| ()))),
+        (
+            "activity",
+            1,
+            seconds(call),
+            Box::new(|| {
+                let mut activity = Activity::default();
+                heard.iter().for_each(|hop| activity.push(hop));
+                activity.cadence().bursts as usize
+            }),
+        ),
+        (
+            "features",
+            1,
+            seconds(call),
+            Box::new(|| {
+                let mut extractor = Extractor::default();
+                heard.iter().filter_map(|hop| extractor.push(hop, spoken)).count()
+            }),
+        ),
+        // Spectrum, activity, tones, beeps, keys, SIT, fax, ringback; of speech, and of tones.
+        ("senses", 1, seconds(call), Box::new(|| candidates_of(plans, &[Frame::Sound(call)]).len())),
+        ("tones", 1, seconds(tones), Box::new(|| candidates_of(plans, &[Frame::Sound(tones)]).len())),
+        ("rules", 1, seconds(call), detector(call, Model::rules(), 1)),
+        ("model", 1, seconds(call), detector(call, model(), 1)),
+        ("model-rten", 1, seconds(call), detector(call, rten(), 1)),
+        ("rules-64", TOGETHER, seconds(call), detector(call, Model::rules(), TOGETHER)),
+        ("model-64", TOGETHER, seconds(call), detector(call, model(), TOGETHER)),
+        ("model-rten-64", TOGETHER, seconds(call), detector(call, rten(), TOGETHER)),
+    ]
+}
+
+fn read(name: &str) -> Vec<i16> {
+    let bytes = std::fs::read(format!("{RECORDINGS}{name}")).expect("the repository has its test calls");
+    recording::read(&bytes, Channels::Mix).expect("the test calls are WAV files").samples
 }
 
 /// Every hop of a call, counted.

@@ -179,6 +179,7 @@ impl Running {
 /// What runs here.
 fn about(config: &Config, engine: &Engine) -> About {
     let (backend, runs) = match engine.backend() {
+        Backend::BuiltIn => ("built-in", true),
         Backend::OnnxRuntime(_) => ("onnxruntime", true),
         Backend::Rten => ("rten", true),
         Backend::Rules => ("rules", false),

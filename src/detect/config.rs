@@ -23,10 +23,10 @@ pub struct Config {
     pub table: Arc<Points>,
     /// Decide by rules alone, without any model.
     pub rules_only: bool,
-    /// ONNX Runtime's shared library. Without it, `ORT_DYLIB_PATH` and the usual places are looked at; if there is none,
-    /// the model runs in the built-in runtime.
+    /// ONNX Runtime's shared library, to run the model with. Without it a network like the built-in one is run by our own
+    /// arithmetic; for any other `ORT_DYLIB_PATH` and the usual places are looked at, and if there is none, rten runs it.
     pub onnxruntime: Option<PathBuf>,
-    /// Never use ONNX Runtime, even if it is found.
+    /// Never use an ONNX Runtime that is only found.
     pub builtin_runtime: bool,
     /// Shortest beep in milliseconds.
     pub beep_min_ms: u64,

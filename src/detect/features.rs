@@ -38,7 +38,7 @@
 use std::sync::LazyLock;
 
 use crate::detect::activity::Activity;
-use crate::detect::numbers::decibels;
+use crate::detect::numbers::{decibels, vectorized};
 use crate::detect::spectrum::{BIN_HZ, BINS, Hop};
 
 /// Mel bands.
@@ -161,14 +161,22 @@ impl Extractor {
     }
 
     /// A level relative to the running peak, as it is told.
+    #[inline(always)]
     fn relative(&self, db: f32) -> f32 {
         ((db - self.peak_db) / 20.0).clamp(-2.5, 0.5)
     }
 
     fn relative_bands(&self, hop: &Hop) -> [f32; BANDS] {
-        let mut bands = decibels(mel_bands(&hop.power));
-        bands.iter_mut().for_each(|band| *band = self.relative(*band));
-        bands
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut bands = decibels(mel_bands(&hop.power));
+                for n in 0..BANDS {
+                    bands[n] = self.relative(bands[n]);
+                }
+                bands
+            },
+        )
     }
 
     fn add(&mut self, hop: &Hop, activity: &Activity) {
@@ -294,6 +302,7 @@ static MEL: LazyLock<Vec<Quad>> = LazyLock::new(|| {
 });
 
 /// Power under each triangle.
+#[inline(always)]
 fn mel_bands(power: &[f32; BINS]) -> [f32; BANDS] {
     // Of the first stretch nothing falls, of the last one nothing rises: these are not looked at.
     let (mut up, mut down) = ([[0.0; QUAD]; BANDS + 1], [[0.0; QUAD]; BANDS + 1]);

@@ -14,6 +14,7 @@ mod features;
 mod findings;
 mod listen;
 mod model;
+mod network;
 mod numbers;
 mod outcome;
 mod points;

@@ -1,7 +1,8 @@
 //! The trained model, run step by step for many streams at once.
 //!
-//! ONNX Runtime runs it where its library is found, otherwise rten does; both run the same file. Inputs `features`
-//! `[batch, F]` and `state` `[batch, S]`, outputs `posteriors` `[batch, C]` and `state_out` `[batch, S]`.
+//! A network of dense layers and gates is run by our own arithmetic ([`crate::detect::network`]), any other by ONNX Runtime where
+//! its library is found, else by rten; all run the same file. Inputs `features` `[batch, F]` and `state` `[batch, S]`, outputs
+//! `posteriors` `[batch, C]` and `state_out` `[batch, S]`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::detect::Config;
 use crate::detect::belief::{CLASSES, Posteriors};
 use crate::detect::features::{FEATURES, Features};
+use crate::detect::network::Network;
 
 /// The built-in model.
 const BUILT_IN: &[u8] = include_bytes!("../../models/answer.onnx");
@@ -57,6 +59,8 @@ impl std::error::Error for ModelError {}
 /// What runs the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backend {
+    /// Our own arithmetic.
+    BuiltIn,
     /// ONNX Runtime, from this library.
     OnnxRuntime(PathBuf),
     /// rten, built in.
@@ -68,6 +72,7 @@ pub enum Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BuiltIn => f.write_str("built in"),
             Self::OnnxRuntime(library) => write!(f, "ONNX Runtime ({})", library.display()),
             Self::Rten => f.write_str("rten"),
             Self::Rules => f.write_str("rules, without a model"),
@@ -85,6 +90,7 @@ pub struct Model {
 
 enum Runner {
     Rules,
+    Network(Box<Network>),
     Ort { session: Box<Session> },
     Rten { model: Box<rten::Model>, inputs: [NodeId; 2], outputs: [NodeId; 2], pool: Arc<ThreadPool> },
 }
@@ -104,6 +110,9 @@ pub struct Batch {
     /// Numbers of state per stream.
     state: usize,
     told: Vec<Option<Posteriors>>,
+    /// Where a step's outputs are put.
+    posteriors: Vec<f32>,
+    after: Vec<f32>,
 }
 
 impl Batch {
@@ -152,10 +161,17 @@ impl Batch {
             return None;
         }
         self.states.copy_from_slice(states);
-        for (told, posteriors) in self.told.iter_mut().zip(posteriors.chunks_exact(CLASSES.len())) {
-            *told = Posteriors::try_from(posteriors).ok().filter(|all| all.iter().all(|one| one.is_finite()));
-        }
+        tell(&mut self.told, posteriors);
         Some(())
+    }
+
+    /// The like, of a network that writes into room of ours.
+    fn run(&mut self, network: &mut Network) {
+        self.posteriors.resize(self.told.len() * CLASSES.len(), 0.0);
+        self.after.resize(self.states.len(), 0.0);
+        network.run(&self.features, &self.states, &mut self.posteriors, &mut self.after);
+        std::mem::swap(&mut self.states, &mut self.after);
+        tell(&mut self.told, &self.posteriors);
     }
 
     /// A step of one stream.
@@ -164,6 +180,13 @@ impl Batch {
         let step = self.push(features, state);
         model.step(self);
         self.told(step, state)
+    }
+}
+
+/// What was told of each step; nothing where it is no number.
+fn tell(told: &mut [Option<Posteriors>], posteriors: &[f32]) {
+    for (told, posteriors) in told.iter_mut().zip(posteriors.chunks_exact(CLASSES.len())) {
+        *told = Posteriors::try_from(posteriors).ok().filter(|all| all.iter().all(|one| one.is_finite()));
     }
 }
 
@@ -179,6 +202,9 @@ impl Model {
         let bytes = read(config)?;
         if let Some(library) = &config.onnxruntime {
             return Self::with_ort(&bytes, library);
+        }
+        if let Some(network) = Network::read(&bytes) {
+            return Self::with_network(network);
         }
         let found = if config.builtin_runtime { None } else { find_library() };
         match found.map(|library| Self::with_ort(&bytes, &library)) {
@@ -202,10 +228,29 @@ impl Model {
         Ok(Sha256::digest(read(config)?).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// The like of [`Model::load`] in rten, whatever would run it otherwise: for checks, and for measuring.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn in_rten(config: &Config) -> Result<Self, ModelError> {
+        Self::with_rten(read(config)?)
+    }
+
     /// What runs it.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    fn with_network(network: Network) -> Result<Self, ModelError> {
+        let widths = network.widths;
+        let state = check(&[
+            ("features", Some(widths.features)),
+            ("state", Some(widths.state)),
+            ("posteriors", Some(widths.posteriors)),
+            ("state_out", Some(widths.state_out)),
+        ])?;
+        Ok(Self { runner: Runner::Network(Box::new(network)), backend: Backend::BuiltIn, state })
     }
 
     fn with_ort(bytes: &[u8], library: &Path) -> Result<Self, ModelError> {
@@ -300,6 +345,10 @@ impl Model {
         let count = batch.len();
         match &mut self.runner {
             Runner::Rules => None,
+            Runner::Network(network) => {
+                batch.run(network);
+                Some(())
+            }
             Runner::Ort { session, .. } => {
                 let features = TensorRef::from_array_view(([count, FEATURES], batch.features.as_slice())).ok()?;
                 let state = TensorRef::from_array_view(([count, batch.state], batch.states.as_slice())).ok()?;

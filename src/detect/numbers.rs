@@ -8,11 +8,29 @@
     reason = "several arrays of one length, indexed alike, become vector instructions"
 )]
 
+use rten_simd::{Isa, SimdOp};
+
+/// Does work with the widest vectors that the processor has: `work`, which has to be `#[inline(always)]` as all that it calls,
+/// is compiled for each kind of processor, and chosen for this one. The arithmetic is the same in all, to the last bit.
+#[inline(always)]
+pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    struct Work<F>(F);
+    impl<R, F: FnOnce() -> R> SimdOp for Work<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn eval<I: Isa>(self, _isa: I) -> R {
+            (self.0)()
+        }
+    }
+    Work(work).dispatch()
+}
+
 /// Partial sums.
 const LANES: usize = 8;
 
 /// The sum of a row.
-#[inline]
+#[inline(always)]
 pub(super) fn sum(row: &[f32]) -> f32 {
     let (eights, rest) = row.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
@@ -25,11 +43,18 @@ pub(super) fn sum(row: &[f32]) -> f32 {
     for n in 0..LANES / 2 {
         fours[n] = lanes[n] + lanes[n + LANES / 2];
     }
-    fours.iter().sum::<f32>() + rest.iter().sum::<f32>()
+    let (mut whole, mut left) = (0.0, 0.0);
+    for four in fours {
+        whole += four;
+    }
+    for number in rest {
+        left += number;
+    }
+    whole + left
 }
 
 /// The largest of a row of a multiple of eight numbers, or 0.
-#[inline]
+#[inline(always)]
 pub(super) fn most(row: &[f32]) -> f32 {
     let larger = |one: f32, other: f32| if one > other { one } else { other };
     let mut lanes = [0.0; LANES];
@@ -42,7 +67,7 @@ pub(super) fn most(row: &[f32]) -> f32 {
 }
 
 /// Power to dB, as [`crate::detect::spectrum::decibels`] does.
-#[inline]
+#[inline(always)]
 pub(super) fn decibels<const N: usize>(mut power: [f32; N]) -> [f32; N] {
     for power in &mut power {
         *power = 10.0 * std::f32::consts::LOG10_E * ln(*power + 1e-10);
@@ -85,6 +110,18 @@ pub(super) fn ln(x: f32) -> f32 {
     // ln 2 in two parts, of which the first is exact times any exponent.
     y += -2.121_944_4e-4 * exponent;
     f + (y - 0.5 * square) + 0.693_359_4 * exponent
+}
+
+/// Probabilities of logits.
+#[inline(always)]
+pub(super) fn softmax(logits: &[f32], told: &mut [f32]) {
+    let most = logits.iter().copied().fold(f32::MIN, f32::max);
+    let mut whole = 0.0;
+    for (told, logit) in told.iter_mut().zip(logits) {
+        *told = exp(logit - most);
+        whole += *told;
+    }
+    told.iter_mut().for_each(|told| *told /= whole);
 }
 
 /// The exponential; beyond what a number can hold the last one that it can.

@@ -6,7 +6,7 @@
 )]
 
 use crate::audio::SampleTime;
-use crate::detect::numbers::{ln, sum};
+use crate::detect::numbers::{ln, sum, vectorized};
 use crate::detect::ring::Ring;
 use crate::detect::transform::{Plans, Scratch};
 
@@ -154,11 +154,17 @@ impl Analyzer {
         hop.end = SampleTime(end);
         hop.missing = self.missing_end > 0 && self.missing_end + HOP as u64 > end;
         hop.tainted = self.missing_end > 0 && self.missing_end + WINDOW as u64 > end;
-        self.plans.power(&self.ring.last(), &mut hop.power, &mut self.scratch);
-        let total = sum(&hop.power[BAND.0..=BAND.1]);
-        hop.level_db = decibels(total);
-        hop.peaks = peaks(&hop.power, total);
-        (hop.harmonicity, hop.pitch_hz) = self.plans.harmonicity(&hop.power, VOICE_FROM, &mut self.scratch);
+        let (plans, samples, scratch) = (&self.plans, self.ring.last(), &mut self.scratch);
+        vectorized(
+            #[inline(always)]
+            || {
+                plans.power(&samples, &mut hop.power, scratch);
+                let total = sum(&hop.power[BAND.0..=BAND.1]);
+                hop.level_db = decibels(total);
+                hop.peaks = peaks(&hop.power, total);
+                (hop.harmonicity, hop.pitch_hz) = plans.harmonicity(&hop.power, VOICE_FROM, scratch);
+            },
+        );
     }
 }
 
@@ -169,6 +175,7 @@ pub(super) fn decibels(power: f32) -> f32 {
 }
 
 /// The strongest peaks of the telephone band, strongest first.
+#[inline(always)]
 fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     let mut peaks = [Peak::default(); 4];
     if total < 1e-9 {
@@ -176,11 +183,10 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     }
     /// Bins that are looked at, to whole words.
     const COUNT: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(8);
-    let [left, middle, right] = [BAND.0 - 1, BAND.0, BAND.0 + 1].map(|from| {
-        power[from..]
-            .first_chunk::<COUNT>()
-            .expect("the band lies well within the spectrum, and so do some bins after it")
-    });
+    let within = "the band lies well within the spectrum, and so do some bins after it";
+    let left = power[BAND.0 - 1..].first_chunk::<COUNT>().expect(within);
+    let middle = power[BAND.0..].first_chunk::<COUNT>().expect(within);
+    let right = power[BAND.0 + 1..].first_chunk::<COUNT>().expect(within);
     let mut rises = [0; COUNT];
     for n in 0..COUNT {
         rises[n] = u8::from((middle[n] > left[n]) & (middle[n] >= right[n]));
@@ -188,51 +194,63 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     rises[BAND.1 + 1 - BAND.0..].fill(0);
     // The peaks' shares, where they are, and their lobes' power.
     let mut found = [(0.0, 0, 0.0); 4];
-    let tops = rises.as_chunks().0.iter().enumerate().flat_map(|(word, eight)| {
-        let mut eight = u64::from_le_bytes(*eight);
-        std::iter::from_fn(move || {
-            let first = (eight != 0).then(|| eight.trailing_zeros() as usize / 8)?;
+    for word in 0..COUNT / 8 {
+        let mut eight = u64::from_le_bytes(rises.as_chunks().0[word]);
+        while eight != 0 {
+            let at = BAND.0 + 8 * word + eight.trailing_zeros() as usize / 8;
             eight &= eight - 1;
-            Some(BAND.0 + 8 * word + first)
-        })
-    });
-    for at in tops {
-        // Weaker than the weakest one kept: the lobe's sum is at most 9 bins of this height.
-        if power[at] * 9.0 <= found[3].0 * total {
-            continue;
-        }
-        // The window's side lobes, 31 dB down, are no peaks.
-        let near = &power[at - 2 * LOBE..=at + 2 * LOBE];
-        if near.iter().fold(false, |more, other| more | (*other > 30.0 * power[at])) {
-            continue;
-        }
-        let lobe: f32 = power[at - LOBE..=at + LOBE].iter().sum();
-        let share = (lobe / total).min(1.0);
-        // Into its place; those after it move up by one.
-        let (mut next, mut placed) = ((share, at, lobe), false);
-        for kept in &mut found {
-            placed |= share > kept.0;
-            if placed {
-                std::mem::swap(kept, &mut next);
+            // Weaker than the weakest one kept: the lobe's sum is at most 9 bins of this height.
+            if power[at] * 9.0 <= found[3].0 * total {
+                continue;
+            }
+            // The window's side lobes, 31 dB down, are no peaks.
+            let near = power[at - 2 * LOBE..].first_chunk::<{ 4 * LOBE + 1 }>().expect(within);
+            let mut beside = false;
+            for n in 0..near.len() {
+                beside |= near[n] > 30.0 * power[at];
+            }
+            if beside {
+                continue;
+            }
+            let mut lobe = 0.0;
+            for bin in at - LOBE..at + LOBE + 1 {
+                lobe += power[bin];
+            }
+            let share = if lobe < total { lobe / total } else { 1.0 };
+            // Into its place; those after it move up by one.
+            let (mut next, mut placed) = ((share, at, lobe), false);
+            for n in 0..found.len() {
+                placed |= share > found[n].0;
+                if placed {
+                    std::mem::swap(&mut found[n], &mut next);
+                }
             }
         }
     }
     // A parabola through the logarithms of the top and its neighbours.
-    let mut powers = [0.0; 16];
-    for (n, (_, at, lobe)) in found.into_iter().enumerate().filter(|(_, (_, at, _))| *at > 0) {
-        for (bin, power) in [at - 1, at, at + 1].into_iter().map(|bin| power[bin] + 1e-14).enumerate() {
-            powers[4 * bin + n] = power;
+    let mut logarithms = [1.0; 16];
+    for n in 0..found.len() {
+        let (_, at, lobe) = found[n];
+        if at > 0 {
+            logarithms[n] = power[at - 1] + 1e-14;
+            logarithms[4 + n] = power[at] + 1e-14;
+            logarithms[8 + n] = power[at + 1] + 1e-14;
+            logarithms[12 + n] = lobe + 1e-10;
         }
-        powers[12 + n] = lobe + 1e-10;
     }
-    let mut logarithms = powers;
-    logarithms.iter_mut().for_each(|power| *power = ln(*power));
-    for (n, (peak, (share, at, _))) in peaks.iter_mut().zip(found).enumerate().filter(|(_, (_, (_, at, _)))| *at > 0) {
-        let [a, b, c, lobe] = [0, 4, 8, 12].map(|row| logarithms[row + n]);
+    for n in 0..logarithms.len() {
+        logarithms[n] = ln(logarithms[n]);
+    }
+    for n in 0..found.len() {
+        let (share, at, _) = found[n];
+        if at == 0 {
+            break;
+        }
+        let [a, b, c, lobe] = [logarithms[n], logarithms[4 + n], logarithms[8 + n], logarithms[12 + n]];
         let bend = a - 2.0 * b + c;
         let offset = if bend < 0.0 { (0.5 * (a - c) / bend).clamp(-0.5, 0.5) } else { 0.0 };
         let level_db = 10.0 * std::f32::consts::LOG10_E * lobe;
-        *peak = Peak { hz: (at as f32 + offset) * BIN_HZ, level_db, share };
+        peaks[n] = Peak { hz: (at as f32 + offset) * BIN_HZ, level_db, share };
     }
     peaks
 }

@@ -588,7 +588,9 @@ fn unlisten_silences() {
 fn the_built_in_model_runs_in_batches_as_alone() {
     let config = Config { builtin_runtime: true, ..Config::default() };
     let mut model = Model::load(&config).unwrap();
-    assert_eq!(*model.backend(), Backend::Rten);
+    assert_eq!(*model.backend(), Backend::BuiltIn);
+    let mut rten = Model::in_rten(&config).unwrap();
+    assert_eq!(*rten.backend(), Backend::Rten);
     let config = Arc::new(config);
     let sounds: Vec<Vec<i16>> = gallery().into_iter().map(|(_, _, sound)| sound.silence(8000).samples()).collect();
     let new = || {
@@ -610,6 +612,12 @@ fn the_built_in_model_runs_in_batches_as_alone() {
         alone.push(Frame::Missing { samples: 60 * 8000 });
         advance(&mut model, &mut [&mut alone]);
         let (alone, batch) = (told(&mut alone), told(detector));
+        assert_eq!(alone, batch, "a network of our own does not depend on the batch");
+        let mut alone = new();
+        alone.push(Frame::Sound(sound));
+        alone.push(Frame::Missing { samples: 60 * 8000 });
+        advance(&mut rten, &mut [&mut alone]);
+        let alone = told(&mut alone);
         let (Some(Event::Concluded(one)), Some(Event::Concluded(other))) = (alone.last(), batch.last()) else {
             panic!("{alone:?} {batch:?}");
         };

@@ -95,12 +95,14 @@ impl Plans {
     }
 
     /// The power spectrum of the samples under the window; what the sum over a full-scale sine's lobe is 1.0 of.
+    #[inline(always)]
     pub(super) fn power(&self, samples: &[i16; WINDOW], power: &mut [f32; BINS], scratch: &mut Scratch) {
         let tables = &*self.0;
         // Two samples to a complex number; what they are padded with to twice their length are zeros.
         let mut input = [Complex::default(); HALF];
         for n in 0..WINDOW / 2 {
-            let [even, odd] = [2 * n, 2 * n + 1].map(|n| f32::from(samples[n]) * tables.window[n]);
+            let even = f32::from(samples[2 * n]) * tables.window[2 * n];
+            let odd = f32::from(samples[2 * n + 1]) * tables.window[2 * n + 1];
             input[n] = Complex::new(even, odd);
         }
         let mut z = [Complex::default(); HALF];
@@ -134,6 +136,7 @@ impl Plans {
 
     /// How periodic the sound of a power spectrum is at a voice's pitch, 0.0 to 1.0, and that pitch in hertz; bins under `from`
     /// do not count.
+    #[inline(always)]
     pub(super) fn harmonicity(&self, power: &[f32; BINS], from: usize, scratch: &mut Scratch) -> (f32, f32) {
         let correlation = self.correlation(power, from, scratch);
         let whole = correlation[0].max(1e-12);
@@ -148,6 +151,7 @@ impl Plans {
 
     /// The autocorrelation up to the longest lag of a voice: a cosine transform of the power spectrum. Of sums and differences
     /// of its two halves one real transform gives the even lags, and steps from one odd lag to the next.
+    #[inline(always)]
     fn correlation(&self, power: &[f32; BINS], from: usize, scratch: &mut Scratch) -> [f32; QUARTER] {
         let tables = &*self.0;
         let (mut low, mut high) = ([0.0; QUARTER], [0.0; QUARTER]);
@@ -198,7 +202,7 @@ impl Plans {
 }
 
 /// Takes complex numbers apart: real and imaginary parts.
-#[inline(never)]
+#[inline(always)]
 fn take_apart<const N: usize>(z: &[Complex<f32>; N], re: &mut [f32; N], im: &mut [f32; N]) {
     for k in 0..N {
         re[k] = z[k].re;

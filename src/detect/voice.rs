@@ -11,7 +11,7 @@
     reason = "several arrays of one length, indexed alike, become vector instructions"
 )]
 
-use crate::detect::numbers::{decibels, sigmoid, sum, tanh};
+use crate::detect::numbers::{decibels, sigmoid, sum, tanh, vectorized};
 use crate::detect::spectrum::Hop;
 use crate::detect::voice_weights::{BIAS, FROM_INPUT, FROM_STATE, OFFSET, OUT};
 
@@ -63,28 +63,41 @@ impl Default for Voice {
 impl Voice {
     /// Takes one hop, and whether it is a steady tone; tells how likely the hop [`LOOKAHEAD`] hops before was speech.
     pub(super) fn push(&mut self, hop: &Hop, tonal: bool) -> f32 {
-        let inputs = self.inputs(hop, tonal);
-        self.step(&inputs)
+        vectorized(
+            #[inline(always)]
+            || {
+                let inputs = self.inputs(hop, tonal);
+                self.step(&inputs)
+            },
+        )
     }
 
     /// What the network is told of the next hop.
+    #[inline(always)]
     pub(super) fn inputs(&mut self, hop: &Hop, tonal: bool) -> VoiceInputs {
         // Padded to whole vectors.
         let mut powers = [0.0; (BANDS + 1).next_multiple_of(4)];
-        for (power, edges) in powers.iter_mut().zip(EDGES.windows(2)) {
-            *power = sum(&hop.power[edges[0]..edges[1]]);
+        for band in 0..BANDS {
+            powers[band] = sum(&hop.power[EDGES[band]..EDGES[band + 1]]);
         }
         let mut of_bands = decibels(powers);
         of_bands[BANDS] = hop.level_db;
-        let levels: [f32; BANDS + 1] = std::array::from_fn(|band| of_bands[band].max(FAINTEST_DB));
+        let mut levels = [0.0; BANDS + 1];
+        for band in 0..levels.len() {
+            levels[band] = of_bands[band].max(FAINTEST_DB);
+        }
         let floors = self.floors.push(&levels);
         self.peak_db = (self.peak_db - PEAK_DECAY_DB).max(hop.level_db).max(LEAST_PEAK_DB);
-        let bands: [f32; BANDS] = std::array::from_fn(|band| levels[band]);
-        // The lowest band holds hum and offset.
-        let change = self.bands.replace(bands).map_or(0.0, |last| {
-            let all: f32 = bands.iter().zip(last).skip(1).map(|(now, last)| (now - last).abs()).sum();
-            all / (BANDS - 1) as f32 / 10.0
-        });
+        let mut bands = [0.0; BANDS];
+        bands.copy_from_slice(&levels[..BANDS]);
+        let mut change = 0.0;
+        if let Some(last) = self.bands.replace(bands) {
+            // The lowest band holds hum and offset.
+            for band in 1..BANDS {
+                change += (bands[band] - last[band]).abs();
+            }
+            change = change / (BANDS - 1) as f32 / 10.0;
+        }
         let pitch = (hop.harmonicity > PITCHED).then(|| (hop.pitch_hz.max(50.0) / PITCH_HZ).log2());
         let moved = match (std::mem::replace(&mut self.pitch, pitch), pitch) {
             (Some(last), Some(now)) => (now - last).abs().min(1.0),
@@ -92,8 +105,8 @@ impl Voice {
             _ => 0.0,
         };
         let mut inputs = [0.0; VOICE_INPUTS];
-        for ((input, level), floor) in inputs.iter_mut().zip(levels).zip(floors) {
-            *input = ((level - floor.max(LEAST_FLOOR_DB)) / 20.0).clamp(-0.5, 2.5);
+        for band in 0..levels.len() {
+            inputs[band] = ((levels[band] - floors[band].max(LEAST_FLOOR_DB)) / 20.0).clamp(-0.5, 2.5);
         }
         inputs[BANDS + 1..].copy_from_slice(&[
             ((hop.level_db - self.peak_db) / 20.0).clamp(-2.5, 0.0),
@@ -112,6 +125,7 @@ impl Voice {
     }
 
     /// One step of the network.
+    #[inline(always)]
     fn step(&mut self, inputs: &VoiceInputs) -> f32 {
         let (gates, recurrent) = (weigh(BIAS, inputs, &FROM_INPUT), weigh([0.0; 3 * UNITS], &self.state, &FROM_STATE));
         for unit in 0..UNITS {
@@ -120,28 +134,31 @@ impl Voice {
             let new = tanh(gates[2 * UNITS + unit] + reset * recurrent[2 * UNITS + unit]);
             self.state[unit] = keep * self.state[unit] + (1.0 - keep) * new;
         }
-        let heard: [f32; UNITS] = std::array::from_fn(|unit| OUT[unit] * self.state[unit]);
+        let mut heard = [0.0; UNITS];
+        for unit in 0..UNITS {
+            heard[unit] = OUT[unit] * self.state[unit];
+        }
         sigmoid(OFFSET + sum(&heard))
     }
 }
 
 /// Adds what is heard, weighted, to each gate. A few gates at a time, so that their sums stay in registers.
-#[inline]
+#[inline(always)]
 fn weigh<const N: usize>(
     mut gates: [f32; 3 * UNITS],
     heard: &[f32; N],
     weights: &[[f32; 3 * UNITS]; N],
 ) -> [f32; 3 * UNITS] {
     const AT_ONCE: usize = UNITS;
-    for (n, gates) in gates.as_chunks_mut::<AT_ONCE>().0.iter_mut().enumerate() {
-        let mut sums = *gates;
-        for (heard, weights) in heard.iter().zip(weights) {
-            let weights = &weights.as_chunks::<AT_ONCE>().0[n];
+    for n in 0..3 * UNITS / AT_ONCE {
+        let mut sums = gates.as_chunks::<AT_ONCE>().0[n];
+        for input in 0..N {
+            let weights = &weights[input].as_chunks::<AT_ONCE>().0[n];
             for gate in 0..AT_ONCE {
-                sums[gate] += heard * weights[gate];
+                sums[gate] += heard[input] * weights[gate];
             }
         }
-        *gates = sums;
+        gates.as_chunks_mut::<AT_ONCE>().0[n] = sums;
     }
     gates
 }
@@ -166,6 +183,7 @@ impl Default for Floors {
 }
 
 impl Floors {
+    #[inline(always)]
     fn push(&mut self, levels: &[f32; BANDS + 1]) -> [f32; BANDS + 1] {
         if self.hops > 0 && self.hops.is_multiple_of(BLOCK_HOPS) {
             self.blocks[(self.hops / BLOCK_HOPS - 1) % BLOCKS] = self.block;
@@ -183,8 +201,9 @@ impl Floors {
     }
 }
 
+#[inline(always)]
 fn lower(into: &mut [f32; BANDS + 1], other: &[f32; BANDS + 1]) {
-    for (into, other) in into.iter_mut().zip(other) {
-        *into = into.min(*other);
+    for band in 0..into.len() {
+        into[band] = into[band].min(other[band]);
     }
 }

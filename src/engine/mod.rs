@@ -13,6 +13,7 @@ mod stream;
 mod system;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod worker;
 
 use std::io;
@@ -35,6 +36,7 @@ use crate::engine::load::{Admission, Gauges, Measured};
 pub use crate::engine::load::{Full, Load, WorkerLoad};
 use crate::engine::ports::Ports;
 use crate::engine::stream::{Rtp, Source};
+pub use crate::engine::trial::Trial;
 use crate::engine::worker::{Command, Worker};
 use crate::{detect, media};
 

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
@@ -132,33 +132,29 @@ impl Worker {
         let mut next_tick = Instant::now();
         let mut last_tick = next_tick;
         loop {
-            // The sockets wait for the tick; commands don't.
-            let command = if self.streams.is_empty() {
+            // Sockets and commands wait for the tick: to be woken for each of them costs more than what there is to do.
+            if self.streams.is_empty() {
                 self.meter.idle(&self.gauges);
                 self.counted.show(&self.gauges.shown, std::iter::empty());
                 self.gauges.shown.set_working(false);
-                let command = inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
+                let Ok(command) = inbox.recv() else { return };
                 self.gauges.shown.set_working(true);
                 last_tick = Instant::now();
                 next_tick = last_tick;
-                command
+                self.obey(command);
             } else {
-                inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now()))
-            };
-            match command {
-                Ok(command) => self.obey(command),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
+                std::thread::sleep(next_tick.saturating_duration_since(Instant::now()));
             }
             let now = Instant::now();
-            if now < next_tick {
-                continue;
-            }
             let cpu = system::thread_cpu();
             let lag = now.saturating_duration_since(next_tick);
             // All that was asked before the sound is taken: a listening must not miss its first packet.
-            while let Ok(command) = inbox.try_recv() {
-                self.obey(command);
+            loop {
+                match inbox.try_recv() {
+                    Ok(command) => self.obey(command),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
             }
             // Late ticks are not made up for: one step takes all the sound that has come.
             next_tick = now + self.tick;

@@ -66,19 +66,26 @@ const WARM_S: usize = 8;
 const MEASURED_S: usize = 12;
 
 #[test]
-fn a_packet_and_a_frame_allocate_nothing() {
-    assert_eq!(allocations(false), 0);
-    assert!(allocations(true) <= OF_TONES * MEASURED_S as u64);
+fn a_packet_a_frame_and_a_step_of_the_model_allocate_nothing() {
+    for model in [Model::rules, model] {
+        assert_eq!(allocations(model(), false), 0);
+        assert!(allocations(model(), true) <= OF_TONES * MEASURED_S as u64);
+    }
 }
 
-/// Allocations of receiver and detector while they hear the sound.
-fn allocations(spoken: bool) -> u64 {
+/// The built-in model.
+fn model() -> Model {
+    Model::load(&detect::Config::default()).unwrap()
+}
+
+/// Allocations of receiver, detector and model while they hear the sound.
+fn allocations(mut model: Model, spoken: bool) -> u64 {
     let packets = packets(&sound(WARM_S + MEASURED_S, spoken), 7);
     let from: SocketAddr = "192.0.2.1:4000".parse().unwrap();
     let mut receiver = media::Receiver::new(media::Config::default(), formats());
     let mut detector = Detector::new(Arc::default());
     detector.listen(patient());
-    let (mut model, mut batch) = (Model::rules(), Batch::default());
+    let mut batch = Batch::default();
     let mut now = Instant::now();
     let mut events = 0;
     let mut run = |packets: &[Vec<u8>]| {
@@ -117,8 +124,8 @@ fn a_tick_of_a_worker_allocates_nothing() {
     let address = "127.0.0.1".parse().unwrap();
     let rtp = RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() };
     let ports = Arc::new(Ports::new(&rtp));
-    let load: LoadModel = Box::new(Model::rules);
-    let mut worker = Worker::new(Model::rules(), load, Arc::default(), &EngineConfig::default()).unwrap();
+    let load: LoadModel = Box::new(model);
+    let mut worker = Worker::new(model(), load, Arc::default(), &EngineConfig::default()).unwrap();
     let mut buffers = Buffers::new();
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let (events, mut heard) = unbounded_channel();

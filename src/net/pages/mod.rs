@@ -41,7 +41,7 @@ pub struct About {
     pub version: &'static str,
     /// The commit that it was built from, where whoever built it set `ANSWERD_COMMIT`.
     pub commit: Option<&'static str>,
-    /// What runs the model: `onnxruntime`, `rten`, or `rules` where there is none.
+    /// What runs the model: `built-in`, `onnxruntime`, `rten`, or `rules` where there is none.
     pub backend: &'static str,
     /// The model, if there is one.
     pub model: Option<Model>,

@@ -446,7 +446,7 @@ impl Endpoint {
         let Inbound { request, key, merge_key, peer, sent_by_port, .. } = inbound;
         self.transactions.open(Opening {
             key: key.clone(),
-            merge_key: merge_key.clone(),
+            merge_key: inbound.dialog.is_none().then(|| merge_key.clone()),
             request,
             peer: *peer,
             sent_by_port: *sent_by_port,

@@ -1,6 +1,7 @@
 //! Server transactions, RFC 3261 section 17.2 with the Accepted state of RFC 6026.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::session::sip::endpoint::CallId;
@@ -79,12 +80,13 @@ enum State {
     Answered,
 }
 
-/// One request that is remembered.
+/// One request that is remembered. There are some for each call, for half a minute after it: what is not needed for that is
+/// forgotten with the final response.
 #[derive(Debug)]
 pub(super) struct ServerTransaction {
-    key: Key,
-    merge_key: MergeKey,
-    /// The request's fields, its topmost Via stamped.
+    key: Arc<Key>,
+    merge_key: Option<Arc<MergeKey>>,
+    /// The request's fields, its topmost Via stamped; none after the final response.
     pub(super) headers: Headers,
     /// Where responses go.
     pub(super) peer: Peer,
@@ -96,13 +98,14 @@ pub(super) struct ServerTransaction {
     pub(super) call: CallId,
     state: State,
     /// The last response that was sent.
-    last: Option<Vec<u8>>,
+    last: Option<Box<[u8]>>,
 }
 
 /// What it takes to remember a request.
 pub(super) struct Opening<'a> {
     pub(super) key: Key,
-    pub(super) merge_key: MergeKey,
+    /// Of a request outside of any dialog: no other is merged.
+    pub(super) merge_key: Option<MergeKey>,
     pub(super) request: &'a Request,
     pub(super) peer: Peer,
     pub(super) sent_by_port: u16,
@@ -113,9 +116,9 @@ pub(super) struct Opening<'a> {
 /// All requests that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct ServerTransactions {
-    all: HashMap<TransactionId, ServerTransaction>,
-    by_key: HashMap<Key, TransactionId>,
-    by_merge_key: HashMap<MergeKey, TransactionId>,
+    all: HashMap<TransactionId, Box<ServerTransaction>>,
+    by_key: HashMap<Arc<Key>, TransactionId>,
+    by_merge_key: HashMap<Arc<MergeKey>, TransactionId>,
     count: u64,
 }
 
@@ -124,13 +127,14 @@ impl ServerTransactions {
         self.count += 1;
         let id = TransactionId(self.count);
         let Opening { key, merge_key, request, peer, sent_by_port, tag, call } = opening;
-        self.by_key.insert(key.clone(), id);
-        self.by_merge_key.insert(merge_key.clone(), id);
+        let (key, merge_key) = (Arc::new(key), merge_key.map(Arc::new));
+        self.by_key.insert(Arc::clone(&key), id);
+        self.by_merge_key.extend(merge_key.iter().map(|key| (Arc::clone(key), id)));
         let (headers, method) = (request.headers.clone(), request.method.clone());
         let (state, last) = (State::Proceeding, None);
         let transaction =
             ServerTransaction { key, merge_key, headers, peer, sent_by_port, method, tag, call, state, last };
-        self.all.insert(id, transaction);
+        self.all.insert(id, Box::new(transaction));
         id
     }
 
@@ -139,7 +143,7 @@ impl ServerTransactions {
     }
 
     pub(super) fn get(&self, id: TransactionId) -> Option<&ServerTransaction> {
-        self.all.get(&id)
+        self.all.get(&id).map(|transaction| &**transaction)
     }
 
     pub(super) fn has_merge_key(&self, key: &MergeKey) -> bool {
@@ -160,7 +164,7 @@ impl ServerTransactions {
             && let Some(last) = &transaction.last
             && matches!(transaction.state, State::Proceeding | State::Completed { .. } | State::Answered)
         {
-            shared.send(transaction.peer, last.clone());
+            shared.send(transaction.peer, last.to_vec());
         }
     }
 
@@ -191,11 +195,14 @@ impl ServerTransactions {
             return;
         }
         let bytes = response.write();
-        transaction.last = Some(bytes.clone());
+        transaction.last = Some(bytes.as_slice().into());
         shared.send(transaction.peer, bytes);
         let reliable = transaction.peer.transport.is_reliable();
         let (t1, give_up) = (shared.t1(), shared.give_up());
         let mut set = |timer, after| shared.timers.set(Timer::Server(id, timer), now + after);
+        if response.status >= 200 {
+            transaction.headers = Headers::new();
+        }
         match (response.status, &transaction.method) {
             (..200, _) => {}
             (200..300, Method::Invite) => {
@@ -227,7 +234,7 @@ impl ServerTransactions {
                 if let (State::Completed { interval }, Some(last)) = (&mut transaction.state, &transaction.last) {
                     *interval = (*interval * 2).min(shared.t2());
                     shared.timers.set(Timer::Server(id, ServerTimer::G), now + *interval);
-                    shared.send(transaction.peer, last.clone());
+                    shared.send(transaction.peer, last.to_vec());
                 }
             }
             ServerTimer::H | ServerTimer::I | ServerTimer::J | ServerTimer::L => self.remove(shared, id),
@@ -246,8 +253,10 @@ impl ServerTransactions {
         let Some(transaction) = self.all.remove(&id) else { return };
         self.by_key.remove(&transaction.key);
         // A later transaction with the same key has taken the place.
-        if self.by_merge_key.get(&transaction.merge_key) == Some(&id) {
-            self.by_merge_key.remove(&transaction.merge_key);
+        if let Some(key) = transaction.merge_key
+            && self.by_merge_key.get(&key) == Some(&id)
+        {
+            self.by_merge_key.remove(&key);
         }
         for timer in [ServerTimer::G, ServerTimer::H, ServerTimer::I, ServerTimer::J, ServerTimer::L] {
             shared.timers.cancel(Timer::Server(id, timer));

@@ -1,0 +1,95 @@
+//! The matrix product of rows with weights, some rows and columns at a time, whose sums stay in registers.
+
+/// Rows at a time.
+pub(super) const ROWS: usize = 4;
+/// Columns at a time: two vectors of eight.
+const COLUMNS: usize = 16;
+
+/// A matrix, of which each row belongs to one number that is heard, laid out in stripes of [`COLUMNS`] columns.
+pub(super) struct Weights {
+    inputs: usize,
+    outputs: usize,
+    /// Stripe after stripe, each with all rows; the last one filled up with zeros.
+    stripes: Vec<[f32; COLUMNS]>,
+}
+
+impl Weights {
+    /// A matrix of so many rows and columns, row after row; `None` if it is not whole.
+    pub(super) fn new(inputs: usize, outputs: usize, matrix: &[f32]) -> Option<Self> {
+        if inputs == 0 || outputs == 0 || inputs.checked_mul(outputs) != Some(matrix.len()) {
+            return None;
+        }
+        let stripe = |first: usize| {
+            matrix
+                .chunks_exact(outputs)
+                .map(move |row| std::array::from_fn(|column| row.get(first + column).copied().unwrap_or_default()))
+        };
+        let stripes = (0..outputs).step_by(COLUMNS).flat_map(stripe).collect();
+        Some(Self { inputs, outputs, stripes })
+    }
+
+    pub(super) const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The product of all rows in `heard`.
+    #[inline(always)]
+    pub(super) fn product(&self, heard: &[f32], out: &mut [f32]) {
+        let (mut heard, mut out) = (heard, out);
+        while heard.len() >= ROWS * self.inputs && out.len() >= ROWS * self.outputs {
+            let (some, rest) = heard.split_at(ROWS * self.inputs);
+            let (into, left) = out.split_at_mut(ROWS * self.outputs);
+            self.rows::<ROWS>(some, into);
+            (heard, out) = (rest, left);
+        }
+        for (heard, out) in heard.chunks_exact(self.inputs).zip(out.chunks_exact_mut(self.outputs)) {
+            self.rows::<1>(heard, out);
+        }
+    }
+
+    /// The product of `N` rows. Each sum is added up in the order of what is heard.
+    #[inline(always)]
+    fn rows<const N: usize>(&self, heard: &[f32], out: &mut [f32]) {
+        let heard: [&[f32]; N] = std::array::from_fn(|row| &heard[row * self.inputs..][..self.inputs]);
+        for (n, stripe) in self.stripes.chunks_exact(self.inputs).enumerate() {
+            let mut sums = [[0.0; COLUMNS]; N];
+            for (input, weights) in stripe.iter().enumerate() {
+                for row in 0..N {
+                    let number = heard[row][input];
+                    for column in 0..COLUMNS {
+                        sums[row][column] += number * weights[column];
+                    }
+                }
+            }
+            let first = n * COLUMNS;
+            let columns = COLUMNS.min(self.outputs - first);
+            for (row, sums) in sums.iter().enumerate() {
+                out[row * self.outputs + first..][..columns].copy_from_slice(&sums[..columns]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_those_of_the_definition() {
+        for (rows, inputs, outputs) in [(1, 1, 1), (3, 7, 15), (4, 20, 16), (9, 33, 50)] {
+            let number = |n: usize| ((n * 37 + 11) % 101) as f32 / 50.0 - 1.0;
+            let heard: Vec<f32> = (0..rows * inputs).map(number).collect();
+            let matrix: Vec<f32> = (0..inputs * outputs).map(|n| number(n + 5)).collect();
+            let mut out = vec![0.0; rows * outputs];
+            Weights::new(inputs, outputs, &matrix).unwrap().product(&heard, &mut out);
+            for row in 0..rows {
+                for column in 0..outputs {
+                    let right: f32 = (0..inputs).map(|n| heard[row * inputs + n] * matrix[n * outputs + column]).sum();
+                    assert!((out[row * outputs + column] - right).abs() < 1e-5);
+                }
+            }
+        }
+        assert!(Weights::new(2, 3, &[0.0; 5]).is_none());
+        assert!(Weights::new(0, 3, &[]).is_none());
+    }
+}
