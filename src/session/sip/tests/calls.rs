@@ -1,8 +1,10 @@
 //! Calls from INVITE to BYE, and what gets lost on the way.
 
+use std::time::Duration;
+
 use crate::session::sip::tests::{Scene, check, message};
 use crate::session::sip::{Config, Output, Peer, Transport};
-use crate::wire::sip::{HeaderName, Message};
+use crate::wire::sip::{HeaderName, Message, parse};
 
 #[test]
 fn a_call() {
@@ -193,7 +195,7 @@ fn a_stall_makes_no_burst() {
         scene.perform(line);
     }
     scene.page.clear();
-    scene.now += std::time::Duration::from_secs(20);
+    scene.now += Duration::from_secs(20);
     scene.endpoint.handle_timeout(scene.now);
     scene.drain();
     assert_eq!(scene.page, ["20.000 < 200 1 INVITE"]);
@@ -489,4 +491,44 @@ fn two_calls_at_once() {
          0.100 ! ended Bye",
     );
     assert_eq!(scene.endpoint.calls(), 1);
+}
+
+/// Bytes of all that is remembered, for half a minute, of a call over UDP that is over: two transactions and their timers.
+const MOST_REMEMBERED: i64 = 2_560;
+
+#[test]
+fn little_is_remembered_of_a_call_that_is_over() {
+    const CALLS: u64 = 256;
+    let mut scene = Scene::new(Config { session_expires_s: 0, ..Config::default() });
+    let (peer, now) = (scene.peer(None), scene.now);
+    let endpoint = &mut scene.endpoint;
+    let mut call = |number: u64| {
+        let mut send = |line: &str| {
+            let text = message(line).replace("call-1", &format!("call-{number}@192.0.2.9"));
+            let text = text.replace("z9hG4bK", &format!("z9hG4bK-{number}-")).replace('\n', "\r\n");
+            endpoint.handle_datagram(now, peer, text.as_bytes());
+            let mut tag = String::new();
+            while let Some(output) = endpoint.poll_output() {
+                match output {
+                    Output::Offer { call, .. } => endpoint.accept(now, call, b"answer".to_vec()),
+                    Output::Send { bytes, .. } => {
+                        let to = parse(&bytes).unwrap().headers().to().unwrap().unwrap();
+                        tag = to.tag().unwrap_or_default().to_owned();
+                    }
+                    Output::Confirmed { .. } | Output::Ended { .. } => {}
+                }
+            }
+            tag
+        };
+        let tag = send("INVITE 1");
+        send(&format!("ACK 1 tag={tag}"));
+        send(&format!("BYE 2 tag={tag}"));
+    };
+    call(0);
+    let held = allocation_counter::measure(|| (1..=CALLS).for_each(&mut call));
+    let each = held.bytes_current / CALLS.cast_signed();
+    assert!((1..=MOST_REMEMBERED).contains(&each), "{each} bytes");
+    assert_eq!((scene.endpoint.calls(), scene.endpoint.transactions.len() as u64), (0, 2 * (CALLS + 1)));
+    scene.wait_until(now + Duration::from_secs(99));
+    assert_eq!((scene.endpoint.transactions.len(), scene.endpoint.poll_timeout()), (0, None));
 }
