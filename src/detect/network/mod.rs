@@ -228,7 +228,7 @@ mod tests {
             assert!(Network::read(&BUILT_IN[..length]).is_none(), "{length}");
         }
         let mut changed = BUILT_IN.to_vec();
-        for at in (0..4_000).chain(BUILT_IN.len() - 6_000..BUILT_IN.len()) {
+        for at in (0..4_000).chain(BUILT_IN.len() - 6_000..BUILT_IN.len()).step_by(17) {
             for bit in [1, 0x80] {
                 changed[at] ^= bit;
                 if let Some(mut network) = Network::read(&changed) {
