@@ -106,7 +106,7 @@ def main():
     for word, value in {
         "FIGURES": figures(report, calls, unseen), "LICENCES": licence_table, "BYTES": f"{len(model):,}", "MACS": f"{int(props['multiply_adds_per_second']):,}",
         "SHA256": hashlib.sha256(model).hexdigest(), "CLASSES": ", ".join(train.CLASSES), "FEATURE_VERSION": props["feature_version"],
-        "STATE": str(sum(units for _, _, units, _ in train.NETWORKS.values())),
+        "STATE": str(sum(lower + units for _, _, lower, units, _ in train.NETWORKS.values())),
     }.items():
         text = text.replace("{" + word + "}", value)
     (models / "answer.md").write_text(text)

@@ -1,6 +1,6 @@
 """Simulated answered calls: WAV files (8 kHz, 16 bit, mono) and their truth, from the clips and the synthesised voices.
 
-    simulate.py DATA VOICES OUT CALLS [--seed N] [--ordinary SHARE]
+    simulate.py DATA VOICES OUT CALLS [--seed N] [--ordinary SHARE] [--dry]
 
 Two forms of calls: ordinary ones, as most answered calls are (and as those are that accuracy is measured on), and hard ones, made to
 look like each other: people who talk without a pause, business greetings, short announcements, changed pauses, voices behind.
@@ -246,7 +246,7 @@ def machine(call):
         clip = call.long_clip("tts_machine" if call.chance(0.3) else "greeting_machine", 2.0)
         call.put(clip.sound, clip)
         return ""
-    kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.33, 0.39, 0.28]))
+    kind = str(call.rng.choice(["recorded", "tts", "personal"], p=[0.37, 0.45, 0.18]))
     if kind == "recorded":
         clip = call.clip("greeting_machine")
         call.put(breathe(call, clip), clip)
@@ -396,7 +396,7 @@ def background(call, n):
 
 
 def make(job):
-    number, label, fold, ordinary, seed, out = job
+    number, label, fold, ordinary, seed, out, dry = job
     rng = np.random.default_rng([seed, number])
     call = Call(rng, fold, ordinary)
     segments = [(0.0, "silence")]
@@ -446,6 +446,10 @@ def make(job):
     active = np.concatenate([foreground[start : start + len(sound)] for start, sound in call.parts[first:] if start < n] or [np.zeros(0)])
     rms = float(np.sqrt((active**2).mean())) if len(active) and label != "silence" else 0.1
     rms = max(rms, 0.01)
+    name = f"{number:05d}.wav"
+    if dry:
+        near = foreground * 0.1 / max(rms, np.abs(foreground).max() * 0.11)
+        sf.write(Path(out) / "dry" / name, near.astype(np.float32), RATE, subtype="PCM_16")
     around = background(call, n)
     extra = {}
     if not ordinary and label in ("human", "machine") and call.chance(0.2 if label == "human" else 0.15):
@@ -460,7 +464,6 @@ def make(job):
     sound, done = channel.transmit(rng, foreground, around, rms, 30 if label != "silence" else 21, prompt, echo_db)
     if label == "machine" and ordinary:
         detail = "beep" if beep else "nobeep"
-    name = f"{number:05d}.wav"
     sf.write(Path(out) / name, sound.astype(np.float32), RATE, subtype="PCM_16")
     return {
         "file": name, "label": label, "detail": detail, "form": "ordinary" if ordinary else "hard", "fold": fold, "duration_s": round(n / RATE, 3),
@@ -472,14 +475,14 @@ def make(job):
     }
 
 
-def plan(calls, seed, out, ordinary):
+def plan(calls, seed, out, ordinary, dry):
     """The calls to make: shares by class, folds in turn, the share `ordinary` of each of the ordinary form."""
     jobs = []
     for label, share in SHARES.items():
         count = round(share * calls)
         jobs += [(label, n % bank.FOLDS, n // bank.FOLDS < ordinary * count / bank.FOLDS) for n in range(count)]
     np.random.default_rng(seed).shuffle(jobs)
-    return [(number, str(label), int(fold), str(form) == "True", seed, str(out)) for number, (label, fold, form) in enumerate(jobs)]
+    return [(number, str(label), int(fold), str(form) == "True", seed, str(out), dry) for number, (label, fold, form) in enumerate(jobs)]
 
 
 def main():
@@ -490,13 +493,14 @@ def main():
     parser.add_argument("calls", type=int)
     parser.add_argument("--seed", type=int, default=20261120)
     parser.add_argument("--ordinary", type=float, default=0.5, help="share of ordinary calls (default 0.5)")
+    parser.add_argument("--dry", action="store_true", help="what is said without the telephone, too, into OUT/dry")
     arguments = parser.parse_args()
     global CLIPS, INDEX
     CLIPS = bank.load(arguments.data, arguments.voices)
     INDEX = index(CLIPS)
     print({label: len(clips) for label, clips in CLIPS.items()}, flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    jobs = plan(arguments.calls, arguments.seed, arguments.out, arguments.ordinary)
+    (arguments.out / "dry" if arguments.dry else arguments.out).mkdir(parents=True, exist_ok=True)
+    jobs = plan(arguments.calls, arguments.seed, arguments.out, arguments.ordinary, arguments.dry)
     with Pool(2) as pool:
         rows = pool.map(make, jobs, chunksize=16)
     with open(arguments.out / "calls.csv", "w", newline="") as file:
