@@ -40,7 +40,9 @@ def beep(rng):
         all_hz = sorted([min(hz * ratio, 3450) for ratio in [1.0, *rng.uniform(1.15, 2.6, int(rng.integers(2, 4)))]])
         return kind, tones.edges(sum(rng.uniform(0.4, 1) * sine(f) for f in all_hz) * 0.5, fade), whole, all_hz
     if kind == "chirp":
-        bend = rng.uniform(-0.25, 0.25) * hz / max(seconds, 0.15)
+        # A little bent, or a whistle up to half as high again, down by a third.
+        bend = rng.uniform(-0.25, 0.25) * hz / max(seconds, 0.15) if rng.random() < 0.5 else rng.uniform(-0.3, 0.5) * hz / seconds
+        hz = float(np.clip(hz, 350 + abs(bend) * seconds / 2, 3400 - abs(bend) * seconds / 2))
         middle = hz + bend * (t - seconds / 2)
         return kind, tones.edges(np.sin(2 * np.pi * np.cumsum(middle) / RATE), fade), whole, [hz]
     if kind == "harmonic":
@@ -63,7 +65,11 @@ def beep(rng):
     if kind == "pips":
         pip, gap = rng.uniform(0.07, 0.25), rng.uniform(0.03, 0.25)
         parts, spans, at = [], [], 0
-        for _ in range(int(rng.integers(2, 5))):
+        lengths = [pip] * int(rng.integers(2, 5))
+        if rng.random() < 0.3:
+            # A longer tone after them: speak now.
+            lengths[-1] = max(pip, min(seconds, 0.6))
+        for pip in lengths:
             sound = tones.edges(np.sin(2 * np.pi * hz * np.arange(int(pip * RATE)) / RATE), min(fade, pip / 4))
             spans.append((at, at + len(sound)))
             parts += [sound, np.zeros(int(gap * RATE))]

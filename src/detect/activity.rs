@@ -35,6 +35,8 @@ const TONE_HOPS: u32 = 12;
 const BURST_GAP: u32 = 12;
 /// A gap this long ends an utterance, in hops.
 const UTTERANCE_GAP: u32 = 50;
+/// Words on so many hops are kept: 1.28 s.
+const WORDS: usize = 128;
 
 /// One stretch of speech between two gaps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -118,6 +120,9 @@ pub struct Activity {
     voice: Voice,
     /// Hops whose word has not come yet, oldest first.
     waiting: VecDeque<Past>,
+    /// The words that have come, in 255ths, and the last hop that has one.
+    words: [u8; WORDS],
+    worded: SampleTime,
     run: Option<Run>,
     last_hz: [f32; 2],
     tonal: bool,
@@ -146,6 +151,8 @@ impl Default for Activity {
             block_hops: 0,
             voice: Voice::default(),
             waiting: VecDeque::with_capacity(LOOKAHEAD + 1),
+            words: [0; WORDS],
+            worded: SampleTime(0),
             run: None,
             last_hz: [0.0; 2],
             tonal: false,
@@ -191,6 +198,14 @@ impl Activity {
         self.tonal
     }
 
+    /// How likely it was speech from one moment to another, on average, as far as that is known: 0.0 to 1.0.
+    pub(super) fn likely(&self, from: SampleTime, to: SampleTime) -> f32 {
+        let last = self.worded.min(to).0 / HOP as u64;
+        let first = (from.0 / HOP as u64).max((self.worded.0 / HOP as u64 + 1).saturating_sub(WORDS as u64));
+        let words = (first..=last).map(|hop| f32::from(self.words[hop as usize % WORDS]));
+        words.sum::<f32>() / ((last + 1).saturating_sub(first).max(1) as f32 * 255.0)
+    }
+
     /// The noise under everything, in dB.
     #[must_use]
     pub fn floor_db(&self) -> f32 {
@@ -200,6 +215,7 @@ impl Activity {
     /// Takes one hop.
     pub fn push(&mut self, hop: &Hop) {
         if hop.tainted {
+            self.words[place(hop.end)] = 0;
             return;
         }
         self.follow_floor(hop.level_db);
@@ -208,10 +224,12 @@ impl Activity {
         self.waiting.push_back(Past { end: hop.end, level_db: hop.level_db, tonal: self.tonal });
         if self.waiting.len() > LOOKAHEAD
             && let Some(past) = self.waiting.pop_front()
-            && past.end > self.since
-            && self.hear(past, likely)
         {
-            return;
+            self.words[place(past.end)] = (likely * 255.0) as u8;
+            self.worded = past.end;
+            if past.end > self.since && self.hear(past, likely) {
+                return;
+            }
         }
         self.count();
     }
@@ -368,4 +386,9 @@ impl Activity {
             self.block_hops = 0;
         }
     }
+}
+
+/// Where the word on the hop that ends there is kept.
+fn place(end: SampleTime) -> usize {
+    (end.0 / HOP as u64) as usize % WORDS
 }

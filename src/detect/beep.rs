@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::audio::SampleTime;
+use crate::detect::activity::Activity;
 use crate::detect::tones::Tone;
 use crate::detect::{Beep, beep_trees, dtmf};
 
@@ -28,11 +29,15 @@ const CHAIN: u32 = 3;
 /// Score from which a tone counts in a chain: the pieces of a voice do not.
 const CHAIN_SCORE: f32 = 0.3;
 /// Numbers that the classifier sees.
-pub const BEEP_FEATURES: usize = 16;
+pub const BEEP_FEATURES: usize = 38;
+/// What was spoken before a tone is looked at so far back, in milliseconds; the last hops before it hold its edge.
+const BEFORE_MS: (u64, u64) = (300, 20);
 
 /// What stands around a tone.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Surroundings {
+pub(super) struct Surroundings<'a> {
+    /// When somebody speaks.
+    pub(super) activity: &'a Activity,
     /// Loudest speech so far, in dB, if there was any.
     pub(super) speech_db: Option<f32>,
     /// The noise under everything, in dB.
@@ -64,7 +69,7 @@ pub(super) struct Beeps {
 
 impl Beeps {
     /// Looks at a tone that ended.
-    pub(super) fn push(&mut self, tone: &Tone, around: Surroundings) -> Option<Candidate> {
+    pub(super) fn push(&mut self, tone: &Tone, around: Surroundings<'_>) -> Option<Candidate> {
         let ms = tone.ms();
         if ms < LEAST_MS || tone.level_db < -60.0 {
             return None;
@@ -88,6 +93,9 @@ impl Beeps {
         if ms > MOST_MS || !RANGE_HZ.contains(&tone.hz) || key {
             return None;
         }
+        let look = &tone.look;
+        let (from, to) = BEFORE_MS;
+        let back = |ms: u64| SampleTime(tone.on.0.saturating_sub(ms * 8));
         let features = [
             ms as f32,
             tone.hz,
@@ -95,8 +103,8 @@ impl Beeps {
             tone.wander,
             tone.slope.abs(),
             tone.unsteady_db,
-            tone.ripple,
-            tone.jitter,
+            look.ripple,
+            look.jitter,
             tone.rise_db,
             tone.fall_db,
             tone.second_db,
@@ -105,12 +113,36 @@ impl Beeps {
             around.speech_db.map_or(0.0, |speech| tone.level_db - speech),
             gap as f32,
             seen as f32,
+            tone.parts as f32,
+            tone.harmonicity,
+            look.still_ripple,
+            look.attack_ms,
+            look.release_ms,
+            look.trend_db.abs(),
+            look.on_db,
+            look.off_db,
+            look.before_db,
+            look.after_db,
+            look.within,
+            look.one,
+            look.two,
+            look.apart_hz,
+            tone.quiet_ms,
+            tone.past_db,
+            around.activity.likely(tone.on, tone.off),
+            around.activity.likely(back(from), back(to)),
+            tone.slope.abs() * ms as f32 / 1_000.0,
+            tone.slope.abs() / tone.hz,
+            look.jitter / (ms as f32).max(1.0).sqrt(),
+            tone.wander / tone.hz,
         ];
         let mut score = beep_trees::probability(&features);
         // Within a chain nothing falls silent after a tone: its shape counts, not what follows.
-        let pure = tone.share > 0.85 && tone.jitter < 0.3 && tone.ripple < 0.3;
-        if score > CHAIN_SCORE || pure {
+        let pure = tone.share > 0.85 && look.jitter < 0.3 && look.ripple < 0.3;
+        if score > CHAIN_SCORE {
             self.clear.push_back((tone.on, tone.off, tone.hz));
+        }
+        if score > CHAIN_SCORE || pure {
             let links = match self.chain {
                 Some((off, hz, links)) if tone.on.ms_since(off) <= CHAIN_MS && (hz - tone.hz).abs() > ALIKE_HZ => {
                     links + 1

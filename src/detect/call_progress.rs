@@ -38,6 +38,8 @@ const BUSY_ALIKE: f64 = 0.25;
 const BEAT_ALIKE: f64 = 0.06;
 /// Ringback: one long tone, or a short pair of tones, then a long silence; in milliseconds.
 const RING_MS: std::ops::Range<u64> = 750..2_400;
+/// A tone that long is one by itself: no vowel is so pure for so long.
+const SURE_RING_MS: std::ops::Range<u64> = 900..2_400;
 const RING_PAIR_MS: std::ops::Range<u64> = 300..520;
 const RING_PAIR_GAP_MS: std::ops::Range<u64> = 120..320;
 /// Ringback lies below this, in hertz: only busy tones, and beeps, are higher.
@@ -115,14 +117,18 @@ impl CallProgress {
         !self.phases.is_empty()
     }
 
-    /// From the first tone of the chain that runs to the end of the last one: what was taken for speech there was none.
-    pub(super) fn span(&self) -> Option<(SampleTime, SampleTime)> {
+    /// From the first tone of the chain that runs to the end of the last one: what was taken for speech there was none. And
+    /// whether that is sure, because it has the form of a ring: beating pairs of tones sound like a voice all along.
+    pub(super) fn span(&self) -> Option<(SampleTime, SampleTime, bool)> {
         let last = self.phases.iter().rev().find(|phase| phase.tone)?;
         // A vowel may be pure for a moment: it is shorter than a ring, and no other follows.
         let silent = self.phases.back().filter(|phase| !phase.tone).map_or(0, Phase::ms);
         let brief = last.ms() < BUSY_MS.start || last.ms() < RING_PAIR_MS.start && silent >= BUSY_OFF_MS.end;
         let vowel = brief && self.phases.len() <= 2;
-        (!vowel).then_some((self.phases.front()?.on, last.off))
+        let mut tones = self.phases.iter().filter(|phase| phase.tone);
+        let pairs = tones.clone().filter(|tone| RING_PAIR_MS.contains(&tone.ms())).count() >= 2;
+        let ring = pairs || tones.any(|tone| SURE_RING_MS.contains(&tone.ms()) && tone.hz < RING_HZ);
+        (!vowel).then_some((self.phases.front()?.on, last.off, ring))
     }
 
     /// Takes one hop; tells a cadence once it is known, and again when a ringing line turns busy.
@@ -166,12 +172,16 @@ impl CallProgress {
                 }
             }
             Some(phase) if silent => {
-                self.dirt = 0;
-                if phase.tone {
-                    if phase.ms() < LEAST_MS {
+                let dirt = std::mem::take(&mut self.dirt);
+                if phase.tone && phase.ms() < LEAST_MS {
+                    // Two near tones beat: the pair may fade before it has sounded for that long.
+                    self.dirt = dirt + 1;
+                    if self.dirt > DIRT {
                         self.reset();
-                        return None;
                     }
+                    return None;
+                }
+                if phase.tone {
                     let hz = self.mean_hz();
                     if let Some(tone) = self.phases.back_mut() {
                         tone.hz = hz;

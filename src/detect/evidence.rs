@@ -42,8 +42,8 @@ pub(super) struct Evidence {
     pub(super) progress: Option<Progress>,
     /// Sound may be a ringback or busy tone.
     pub(super) progress_suspected: bool,
-    /// From the first of these tones to the end of the last one.
-    pub(super) progress_span: Option<(SampleTime, SampleTime)>,
+    /// From the first of these tones to the end of the last one, and whether they have the form of a ring.
+    pub(super) progress_span: Option<(SampleTime, SampleTime, bool)>,
     /// A clear tone that runs: its first sample, nearly, and its level in dB.
     pub(super) tone: Option<(SampleTime, f32)>,
     /// Frequencies of tones that sound now or may go on in a moment; 0 where there is none.
@@ -135,8 +135,11 @@ impl Senses {
         let ended = self.tones.push(hop, &self.analyzer);
         let tracks = self.tones.tracks();
         let cadence = self.activity.cadence();
-        let around =
-            Surroundings { speech_db: cadence.speech_on.map(|_| cadence.peak_db), floor_db: self.activity.floor_db() };
+        let around = Surroundings {
+            activity: &self.activity,
+            speech_db: cadence.speech_on.map(|_| cadence.peak_db),
+            floor_db: self.activity.floor_db(),
+        };
         let beeps = ended.iter().filter_map(|tone| self.beeps.push(tone, around)).collect();
         let sit = self.triplet.push(&ended, tracks);
         let fax = self.machine.push(hop, &ended);

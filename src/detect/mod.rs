@@ -13,6 +13,7 @@ mod fax;
 mod features;
 mod findings;
 mod listen;
+mod look;
 mod model;
 mod network;
 mod numbers;

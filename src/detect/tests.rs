@@ -29,6 +29,16 @@ impl Sound {
         self
     }
 
+    /// A tone that bends from one frequency to another, -20 dB.
+    fn chirp(mut self, from: f32, to: f32, ms: usize) -> Self {
+        let mut phase = 0.0;
+        self.0.extend((0..ms * 8).map(|n| {
+            phase += (from + (to - from) * n as f32 / (ms * 8) as f32) / 8000.0;
+            0.1 * (TAU * phase).sin()
+        }));
+        self
+    }
+
     /// Something voiced: a gliding pitch with formants that move, in syllables, and some breath.
     fn voice(mut self, ms: usize) -> Self {
         let mut phase = 0.0;
@@ -790,4 +800,83 @@ fn alternatives_leave_room_for_the_label() {
         assert!(own + others <= 1.0 + 1e-4, "{name}: {own} and {others}");
         assert!(!outcome.reason.is_empty(), "{name}");
     }
+}
+
+#[test]
+fn a_beep_may_bend() {
+    for (from, to, ms) in [(1000.0, 1300.0, 250), (900.0, 600.0, 400), (1500.0, 1700.0, 120), (2000.0, 3000.0, 300)] {
+        let sound = sound().silence(400).voice(2500).silence(400).chirp(from, to, ms).silence(2500).noise(-65.0);
+        let outcome = outcome(&voicemail(), &sound);
+        let found = outcome.timeline.beep.unwrap_or_else(|| panic!("{from} to {to} Hz: {}", outcome.reason));
+        assert!(found.on.0.abs_diff(3_300 * 8) < 120, "{from} to {to} Hz: {found:?}");
+        assert!(found.off.0.abs_diff((3_300 + ms as u64) * 8) < 120, "{from} to {to} Hz: {found:?}");
+        assert!((found.hz - f32::midpoint(from, to)).abs() < 12.0, "{from} to {to} Hz: {found:?}");
+    }
+}
+
+#[test]
+fn pips_and_the_longer_tone_after_them_are_one_beep() {
+    for gap in [60, 130, 200] {
+        let pips = sound().silence(400).voice(2500).silence(400);
+        let pips = pips.tone(&[1000.0], 100).silence(gap).tone(&[1000.0], 100).silence(gap).tone(&[1000.0], 500);
+        let outcome = outcome(&voicemail(), &pips.silence(2500).noise(-65.0));
+        let found = outcome.timeline.beep.unwrap_or_else(|| panic!("{gap} ms: {}", outcome.reason));
+        let off = 3_300 + 700 + 2 * gap as u64;
+        assert!(found.on.0.abs_diff(3_300 * 8) < 80 && found.off.0.abs_diff(off * 8) < 80, "{gap} ms: {found:?}");
+        assert_eq!(outcome.timeline.speak_at, Some(found.off));
+    }
+}
+
+#[test]
+fn rings_of_two_tones_that_beat_are_rings() {
+    let double: &[usize] = &[400, 200, 400, 2_000];
+    let single: &[usize] = &[1_000, 2_000];
+    for (hz, cadence) in [
+        ([400.0, 416.0], single),
+        ([384.0, 416.0], single),
+        ([383.0, 417.0], double),
+        ([400.0, 450.0], double),
+        ([375.0, 425.0], double),
+    ] {
+        let mut line = sound().silence(300);
+        for (n, ms) in cadence.iter().cycle().take(3 * cadence.len()).enumerate() {
+            line = if n % 2 == 0 { line.tone(&hz, *ms) } else { line.silence(*ms) };
+        }
+        let outcome = outcome(&Listen::default(), &line.noise(-60.0));
+        assert_eq!(outcome.label, Label::Ringback, "{hz:?}: {}", outcome.reason);
+    }
+}
+
+#[test]
+fn information_tones_played_too_fast_or_too_slowly_keep_their_kind() {
+    let played = |speed: f32, hz: [f32; 3], ms: [f32; 3]| {
+        let tones =
+            (0..3).fold(sound().silence(500), |sound, n| sound.tone(&[hz[n] * speed], (ms[n] / speed) as usize));
+        outcome(&Listen::default(), &tones.silence(6000).noise(-60.0))
+    };
+    for speed in [0.88, 0.94, 1.0, 1.06, 1.13] {
+        let outcome = played(speed, [913.8, 1370.6, 1776.7], [274.0, 274.0, 380.0]);
+        assert_eq!((outcome.label, outcome.sit), (Label::Sit, Some(SitKind::Intercept)), "{speed}: {}", outcome.reason);
+    }
+    // A fifth and a fourth of a tune are none.
+    assert_ne!(played(1.0, [880.0, 1320.0, 1760.0], [300.0; 3]).label, Label::Sit);
+}
+
+#[test]
+fn input_that_becomes_nothing_is_silence() {
+    let sound = sound().silence(500).tone(&[3_600.0], 200).silence(9_000).noise(-70.0);
+    let told = events(&Listen::default(), &sound);
+    assert!(matches!(told[0], Event::InputStarted { .. }), "{told:?}");
+    let outcome = outcome(&Listen::default(), &sound);
+    assert_eq!((outcome.label, outcome.end), (Label::Silence, End::Decided), "{}", outcome.reason);
+    let decided_at = outcome.timeline.decided_at.as_secs();
+    assert!((5.5..6.0).contains(&decided_at), "{decided_at}");
+    // With a key pressed it is not over.
+    let mut detector = Detector::new(Arc::new(Config::default()));
+    detector.listen(Listen::default());
+    detector.push(Frame::Sound(&sound.samples()[..8_000]));
+    detector.key('5');
+    detector.push(Frame::Sound(&sound.samples()[8_000..]));
+    advance(&mut Model::rules(), &mut [&mut detector]);
+    assert!(std::iter::from_fn(|| detector.poll_event()).all(|event| !matches!(event, Event::Concluded(_))));
 }

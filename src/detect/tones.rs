@@ -1,18 +1,24 @@
 //! Spectral peaks to tones: tracks of stable frequency, and a closer look at each that ends.
 //!
-//! A track follows one peak from hop to hop. When it ends, its edges, frequency and level are measured again on the
-//! samples themselves: the envelope at that frequency gives the edges to a few milliseconds, the phase gives the
-//! frequency to a fraction of a hertz.
+//! A track follows one peak from hop to hop, also where it bends. When it ends, its edges, frequency and level are measured
+//! again on the samples themselves (see [`crate::detect::look`]).
 
 use crate::audio::SampleTime;
+use crate::detect::look::{Look, Path, before};
 use crate::detect::spectrum::{Analyzer, HOP, Hop, Peak, WINDOW, decibels};
 
 /// Peaks with less of the hop's energy than this start no track.
 const LEAST_SHARE: f32 = 0.12;
 /// Nor do peaks fainter than this, in dB.
 const LEAST_LEVEL_DB: f32 = -56.0;
-/// How far a peak may be from where its track was, in hertz: chirps move some 5 Hz per hop.
+/// How far a peak may be from where its track should be, in hertz; and how much further per hertz that the track moves in a hop.
 const STEP_HZ: f32 = 14.0;
+const STEP_MORE: f32 = 0.5;
+/// How far the second hop's peak may be from the first one's, in hertz, where it holds this share of the energy: chirps.
+const BEND_HZ: f32 = 60.0;
+const BEND_SHARE: f32 = 0.3;
+/// How much of a track's movement is that of its last hop.
+const BEND_LAST: f32 = 0.4;
 /// A track whose peak falls this far below its level has ended, though its frequency is still in the window.
 const FALL_DB: f32 = 9.0;
 /// Hops without the peak that end a track: a lost packet that the network filled with silence hides it for two.
@@ -29,9 +35,10 @@ const LONGEST_MS: u64 = 3_000;
 const SLACK_MS: u64 = 200;
 /// Components of one tone begin within so many samples of one another.
 const TOGETHER: u64 = 4 * HOP as u64;
-/// The envelope is averaged over this many samples, and told every [`GRAIN`] samples.
-const SMOOTH: usize = 64;
-const GRAIN: usize = 16;
+/// Levels of so many hops are kept: 1.28 s.
+const PAST: usize = 128;
+/// Sound that is this much fainter than the tone after it is a pause, in dB.
+const QUIET_DB: f32 = 10.0;
 
 /// A peak followed over hops.
 #[derive(Debug, Clone)]
@@ -45,6 +52,8 @@ pub(super) struct Track {
     gap: u32,
     gap_missing: u32,
     hz: f32,
+    /// Movement in hertz per hop, smoothed.
+    step_hz: f32,
     loudest_db: f32,
     sum: f64,
     sum_hz: f64,
@@ -55,6 +64,7 @@ pub(super) struct Track {
     sum_share: f64,
     sum_db: f64,
     sum_db2: f64,
+    sum_harmonicity: f64,
     /// Loudest level of the band in the hops before it began.
     before_db: f32,
 }
@@ -68,6 +78,7 @@ impl Track {
             gap: 0,
             gap_missing: 0,
             hz: peak.hz,
+            step_hz: 0.0,
             loudest_db: peak.level_db,
             sum: 0.0,
             sum_hz: 0.0,
@@ -78,6 +89,7 @@ impl Track {
             sum_share: 0.0,
             sum_db: 0.0,
             sum_db2: 0.0,
+            sum_harmonicity: 0.0,
             before_db,
         };
         track.extend(hop, peak);
@@ -85,6 +97,8 @@ impl Track {
     }
 
     fn extend(&mut self, hop: &Hop, peak: &Peak) {
+        let step_hz = (peak.hz - self.hz) / (1 + self.gap) as f32;
+        self.step_hz = if self.hops == 1 { step_hz } else { (1.0 - BEND_LAST) * self.step_hz + BEND_LAST * step_hz };
         self.last = hop.end;
         self.hops += 1;
         self.gap = 0;
@@ -102,6 +116,18 @@ impl Track {
         self.sum_share += f64::from(peak.share);
         self.sum_db += db;
         self.sum_db2 += db * db;
+        self.sum_harmonicity += f64::from(hop.harmonicity);
+    }
+
+    /// How far a peak is from where the track should be, in hertz, if it may belong to it.
+    fn distance_hz(&self, peak: &Peak) -> Option<f32> {
+        let moved = self.step_hz * (1 + self.gap) as f32;
+        let reach = match self.hops {
+            1 if peak.share > BEND_SHARE => BEND_HZ,
+            _ => STEP_HZ + STEP_MORE * moved.abs(),
+        };
+        let distance = (peak.hz - self.hz - moved).abs();
+        (distance < reach && peak.level_db > self.loudest_db - FALL_DB).then_some(distance)
     }
 
     /// Mean frequency in hertz.
@@ -166,10 +192,16 @@ pub(super) struct Tone {
     pub(super) wander: f32,
     /// Spread of the level from hop to hop, in dB.
     pub(super) unsteady_db: f32,
-    /// Spread of the envelope between the edges, relative to its mean.
-    pub(super) ripple: f32,
-    /// Spread of the phase around a steady change of frequency, in radians.
-    pub(super) jitter: f32,
+    /// Components.
+    pub(super) parts: u32,
+    /// How periodic the sound was at a voice's pitch, on average, 0.0 to 1.0.
+    pub(super) harmonicity: f32,
+    /// What the samples say of the strongest component.
+    pub(super) look: Look,
+    /// How long it was quiet before it, in milliseconds, at most [`PAST`] hops.
+    pub(super) quiet_ms: f32,
+    /// The loudest hop of the second before it, relative to it, in dB.
+    pub(super) past_db: f32,
     /// How much fainter the band was before it, in dB.
     pub(super) rise_db: f32,
     /// How much fainter the band was when its end was noticed, in dB.
@@ -184,11 +216,19 @@ impl Tone {
 }
 
 /// Follows the tones of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tones {
     tracks: Vec<Track>,
-    /// Levels of the last hops, newest last.
+    /// Levels of the last hops whose sound arrived, newest last.
     levels: [f32; 8],
+    /// Levels of the last hops in whole dB, hop by hop.
+    past: [i8; PAST],
+}
+
+impl Default for Tones {
+    fn default() -> Self {
+        Self { tracks: Vec::new(), levels: [0.0; 8], past: [i8::MIN; PAST] }
+    }
 }
 
 impl Tones {
@@ -206,6 +246,7 @@ impl Tones {
 
     /// Takes one hop; gives the tones whose end it shows.
     pub(super) fn push(&mut self, hop: &Hop, analyzer: &Analyzer) -> Vec<Tone> {
+        self.past[place(hop.end)] = if hop.tainted { i8::MIN } else { hop.level_db.clamp(-100.0, 20.0) as i8 };
         if hop.tainted {
             for track in &mut self.tracks {
                 track.gap_missing += 1;
@@ -229,16 +270,14 @@ impl Tones {
         for track in &mut self.tracks {
             let nearest = (0..hop.peaks.len())
                 .filter(|&n| !taken[n] && hop.peaks[n].share > 0.0)
-                .min_by(|&a, &b| (hop.peaks[a].hz - track.hz).abs().total_cmp(&(hop.peaks[b].hz - track.hz).abs()));
+                .filter_map(|n| Some((n, track.distance_hz(&hop.peaks[n])?)))
+                .min_by(|a, b| a.1.total_cmp(&b.1));
             match nearest {
-                Some(n)
-                    if (hop.peaks[n].hz - track.hz).abs() < STEP_HZ
-                        && hop.peaks[n].level_db > track.loudest_db - FALL_DB =>
-                {
+                Some((n, _)) => {
                     taken[n] = true;
                     track.extend(hop, &hop.peaks[n]);
                 }
-                _ => track.gap += 1,
+                None => track.gap += 1,
             }
         }
         // The window reaches three hops back: what was heard before the tone is older.
@@ -276,17 +315,44 @@ impl Tones {
             }
         }
         parts.sort_by(|a, b| b.level_db().total_cmp(&a.level_db()));
-        Some(measure(&parts, hop, analyzer))
+        let mut tone = measure(&parts, hop, analyzer);
+        self.remember(&mut tone);
+        Some(tone)
     }
+
+    /// What was heard before a tone.
+    fn remember(&self, tone: &mut Tone) {
+        let level_db = |hops: u64| {
+            let level = tone.on.0.checked_sub(hops * HOP as u64).map(|at| self.past[place(SampleTime(at))]);
+            level.filter(|level| *level > i8::MIN).map(f32::from)
+        };
+        let most = (PAST as u64).saturating_sub(tone.off.0.saturating_sub(tone.on.0) / HOP as u64 + 8);
+        let loud = (0..most).find(|&n| level_db(n).is_some_and(|level| level > tone.level_db - QUIET_DB));
+        tone.quiet_ms = 10.0 * loud.unwrap_or(most) as f32;
+        let loudest = (0..most.min(100)).filter_map(level_db).fold(f32::MIN, f32::max);
+        tone.past_db = (loudest - tone.level_db).clamp(-60.0, 30.0);
+    }
+}
+
+/// Where the level of the hop that ends there, or last did, is kept.
+fn place(end: SampleTime) -> usize {
+    (end.0 / HOP as u64) as usize % PAST
 }
 
 /// A closer look at the samples of a tone, strongest component first.
 fn measure(parts: &[Track], hop: &Hop, analyzer: &Analyzer) -> Tone {
     let track = &parts[0];
-    let look = envelope(track, hop, analyzer);
     let (slope, wander) = track.motion();
     let spread = track.sum_db2 / track.sum - (track.sum_db / track.sum).powi(2);
     let second = parts.get(1);
+    let path = Path {
+        hz: track.hz(),
+        slope,
+        at: SampleTime((track.first.0 + (track.sum_n / track.sum * 8000.0) as u64).saturating_sub(WINDOW as u64 / 2)),
+        first: track.first,
+        last: track.last,
+    };
+    let look = Look::at(&path, hop.end, analyzer);
     let level_db = decibels(look.amplitude * look.amplitude);
     Tone {
         on: look.on,
@@ -299,158 +365,12 @@ fn measure(parts: &[Track], hop: &Hop, analyzer: &Analyzer) -> Tone {
         slope,
         wander,
         unsteady_db: spread.max(0.0).sqrt() as f32,
-        ripple: look.ripple,
-        jitter: look.jitter,
+        parts: parts.len() as u32,
+        harmonicity: (track.sum_harmonicity / track.sum) as f32,
+        quiet_ms: 0.0,
+        past_db: 0.0,
         rise_db: (track.loudest_db - track.before_db).min(60.0),
         fall_db: (track.loudest_db - hop.level_db).min(60.0),
+        look,
     }
-}
-
-/// What the samples say of one component.
-struct Look {
-    on: SampleTime,
-    off: SampleTime,
-    hz: f32,
-    amplitude: f32,
-    ripple: f32,
-    jitter: f32,
-}
-
-/// Where a closer look at what was first heard there begins.
-fn before(first: SampleTime) -> SampleTime {
-    SampleTime(first.0.saturating_sub(WINDOW as u64 + 3 * HOP as u64))
-}
-
-fn envelope(track: &Track, hop: &Hop, analyzer: &Analyzer) -> Look {
-    let hz = f64::from(track.hz());
-    let from = before(track.first);
-    let to = hop.end.min(SampleTime(track.last.0 + 3 * HOP as u64));
-    let grains = mix_down(hz, from, to, analyzer);
-    let size = |grain: &Option<(f32, f32)>| grain.map(|(re, im)| re.hypot(im));
-    // A grain's average lies half its length back.
-    let at = |grain: usize| SampleTime(from.0 + ((grain + 1) * GRAIN).saturating_sub(SMOOTH / 2) as u64);
-    let grain_of = |time: SampleTime| {
-        (((time.0.saturating_sub(from.0)) as usize + SMOOTH / 2) / GRAIN).clamp(1, grains.len().max(1)) - 1
-    };
-    // The plateau: hops that certainly lie inside.
-    let centre = WINDOW as u64 / 2;
-    let inner = (
-        grain_of(SampleTime(track.first.0.saturating_sub(centre))),
-        grain_of(SampleTime(track.last.0.saturating_sub(centre))),
-    );
-    let mut plateau: Vec<f32> = Vec::with_capacity(grains.len());
-    plateau.extend(grains[inner.0..=inner.1.max(inner.0)].iter().filter_map(size));
-    let middle = plateau.len() / 2;
-    let amplitude = if plateau.is_empty() { 0.0 } else { *plateau.select_nth_unstable_by(middle, f32::total_cmp).1 };
-    let half = amplitude / 2.0;
-    let under = |grain: usize| size(&grains[grain]).is_some_and(|size| size < half);
-
-    // Outwards from the plateau until the envelope stays under half of it. The first and the last hop may show a tone
-    // that fills less than half of their windows: the plateau begins further in.
-    let middle = usize::midpoint(inner.0, inner.1.max(inner.0));
-    let mut on = inner.0;
-    while on < middle && under(on) {
-        on += 1;
-    }
-    while on > 1 && !(under(on - 1) && under(on - 2)) {
-        on -= 1;
-    }
-    let mut off = inner.1.max(inner.0);
-    while off > middle && under(off) {
-        off -= 1;
-    }
-    while off + 2 < grains.len() && !(under(off + 1) && under(off + 2)) {
-        off += 1;
-    }
-    // Between the last grain under and the first one over lies the edge.
-    let edge = |outside: usize, inside: usize| match (grains.get(outside).and_then(size), size(&grains[inside])) {
-        (Some(low), Some(high)) if high > low && low < half && high >= half => (half - low) / (high - low),
-        _ => 1.0,
-    };
-    let on_part = if on > 0 { 1.0 - edge(on - 1, on) } else { 0.0 };
-    let off_part = if off + 1 < grains.len() { 1.0 - edge(off + 1, off) } else { 0.0 };
-    let on_at = SampleTime(at(on).0.saturating_sub((on_part * GRAIN as f32) as u64));
-    let off_at = SampleTime(at(off).0 + (off_part * GRAIN as f32) as u64).min(hop.end);
-
-    // Away from the edges: ripple of the size, and the phase against time.
-    let margin = SMOOTH / GRAIN / 2 + 1;
-    let mut inside: Vec<(f64, f32, f32)> = Vec::with_capacity(grains.len());
-    inside.extend(
-        (on + margin..off.saturating_sub(margin) + 1)
-            .filter_map(|grain| grains[grain].map(|(re, im)| (grain as f64, re.hypot(im), im.atan2(re)))),
-    );
-    let mean = inside.iter().map(|grain| grain.1).sum::<f32>() / inside.len().max(1) as f32;
-    let spread = inside.iter().map(|grain| (grain.1 - mean).powi(2)).sum::<f32>() / inside.len().max(1) as f32;
-    let (slope, jitter) = phase(&inside);
-    Look {
-        on: on_at,
-        off: off_at.max(on_at),
-        hz: (hz + slope / std::f64::consts::TAU * 8000.0 / GRAIN as f64) as f32,
-        amplitude,
-        ripple: if mean > 0.0 { spread.sqrt() / mean } else { 0.0 },
-        jitter: jitter as f32,
-    }
-}
-
-/// The samples mixed down from `hz` to 0 Hz and averaged: one complex value per grain. One with missing samples has none.
-fn mix_down(hz: f64, from: SampleTime, to: SampleTime, analyzer: &Analyzer) -> Vec<Option<(f32, f32)>> {
-    const GRAINS: usize = SMOOTH / GRAIN;
-    /// Partial sums of a grain: vector instructions.
-    const LANES: usize = 4;
-    let scale = 2.0 / SMOOTH as f64 / 32_768.0;
-    let turn = std::f64::consts::TAU * hz / 8000.0;
-    let turned: [(f64, f64); GRAIN] = std::array::from_fn(|n| (turn * n as f64).sin_cos());
-    let (sines, cosines) = (turned.map(|(sin, _)| sin), turned.map(|(_, cos)| cos));
-    let (sin, cos) = (turn * GRAIN as f64).sin_cos();
-    let mut at = (scale, 0.0);
-    let mut last = [Some((0.0, 0.0)); GRAINS];
-    let count = (to.0.saturating_sub(from.0)) as usize / GRAIN;
-    let mut grains = Vec::with_capacity(count);
-    for n in 0..count {
-        last[n % GRAINS] = analyzer.piece::<GRAIN>(from.0 + (n * GRAIN) as u64).map(|samples| {
-            let (mut re, mut im) = ([0.0; LANES], [0.0; LANES]);
-            for (n, sample) in samples.into_iter().enumerate() {
-                re[n % LANES] += f64::from(sample) * cosines[n];
-                im[n % LANES] -= f64::from(sample) * sines[n];
-            }
-            let (re, im) = (re.iter().sum::<f64>(), im.iter().sum::<f64>());
-            (re * at.0 - im * at.1, re * at.1 + im * at.0)
-        });
-        at = (at.0 * cos + at.1 * sin, at.1 * cos - at.0 * sin);
-        let sum = last.iter().try_fold((0.0, 0.0), |sum, grain| grain.map(|grain| (sum.0 + grain.0, sum.1 + grain.1)));
-        grains.push(sum.map(|(re, im)| (re as f32, im as f32)));
-    }
-    grains
-}
-
-/// Fits a parabola to the unwrapped phase: its mean slope in radians per grain, and what remains in radians.
-fn phase(inside: &[(f64, f32, f32)]) -> (f64, f64) {
-    if inside.len() < 4 {
-        return (0.0, 0.0);
-    }
-    let mut turns = 0.0;
-    let mut last = f64::from(inside[0].2);
-    let count = inside.len() as f64;
-    let centre = inside.iter().map(|grain| grain.0).sum::<f64>() / count;
-    let points: Vec<(f64, f64)> = inside
-        .iter()
-        .map(|&(grain, _, angle)| {
-            let angle = f64::from(angle);
-            let step = angle - last;
-            turns -= (step / std::f64::consts::TAU).round() * std::f64::consts::TAU;
-            last = angle;
-            (grain - centre, angle + turns)
-        })
-        .collect();
-    // Least squares on x and on x^2 less its mean; x is centred, and for evenly spaced points the two are orthogonal.
-    let mean = points.iter().map(|point| point.1).sum::<f64>() / count;
-    let square = points.iter().map(|point| point.0 * point.0).sum::<f64>() / count;
-    let mut sums = (0.0, 0.0, 0.0, 0.0);
-    for &(x, y) in &points {
-        let bend = x * x - square;
-        sums = (sums.0 + x * (y - mean), sums.1 + x * x, sums.2 + bend * (y - mean), sums.3 + bend * bend);
-    }
-    let (slope, bend) = (sums.0 / sums.1, if sums.3 > 0.0 { sums.2 / sums.3 } else { 0.0 });
-    let rest = points.iter().map(|&(x, y)| (y - mean - slope * x - bend * (x * x - square)).powi(2)).sum::<f64>();
-    (slope, (rest / count).sqrt())
 }

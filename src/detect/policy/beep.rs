@@ -14,21 +14,21 @@ const SHORT_SURER: f32 = 0.15;
 /// Beeps may be this much fainter than what counts as input, in dB: they are told by their shape.
 const BEEP_BELOW_DB: f32 = 12.0;
 /// Beeps fainter than the speech by more than this are somebody's background, in dB.
-const BEEP_BELOW_SPEECH_DB: f32 = 23.0;
+const BEEP_BELOW_SPEECH_DB: f32 = 36.0;
 /// A beep's length is measured to within this, in ms.
-const EDGES_MS: u64 = 8;
+const EDGES_MS: u64 = 12;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
-const PIP_MS: u64 = 180;
-const PIP_WAIT_MS: u64 = 95;
-/// A pip that has begun by then is waited for until this long after the last one's end.
-const PIP_END_MS: u64 = 400;
+const PIP_MS: u64 = 200;
+const PIP_WAIT_MS: u64 = 215;
+/// A tone that has begun by then is waited for until this long after the last one's end: it may be longer.
+const PIP_END_MS: u64 = 1_000;
 /// One that speech goes on after, by this much in ms, is a piece of that speech, unless it is this sure.
 const ON_MS: u64 = 50;
-const PIP_IN_SPEECH_SURE: f32 = 0.95;
+const PIP_IN_SPEECH_SURE: f32 = 0.9;
 /// A tone's end is noticed within this, in ms.
 const BEEP_NOTICE_MS: u64 = 100;
 /// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
-const PIP_GAP_MS: u64 = 90;
+const PIP_GAP_MS: u64 = 215;
 const PIP_HZ: f32 = 15.0;
 /// Without any speech before, tones in this band may be ringback or busy: they are a beep only if no cadence has come of
 /// them after so many ms.

@@ -48,9 +48,11 @@ pub(super) struct Policy {
     timers: Option<SampleTime>,
     /// When the first input began; in hotword mode the last stretch of input.
     input: Option<SampleTime>,
+    /// A key was pressed.
+    pressed: bool,
     /// When the Recognition timer began.
     recognition: Option<SampleTime>,
-    /// In hotword mode: the last input.
+    /// When input was last heard.
     last_input: SampleTime,
     belief: Option<Posteriors>,
     /// What tells the belief: the model, or the rules.
@@ -104,6 +106,7 @@ impl Policy {
             settings: settings.clone(),
             started: now,
             input: None,
+            pressed: false,
             recognition: None,
             last_input: now,
             belief: None,
@@ -150,6 +153,7 @@ impl Policy {
 
     /// A key was pressed at `at`, and is known `now`: input, though no label.
     pub(super) fn key(&mut self, at: SampleTime, now: SampleTime) -> Option<Event> {
+        self.pressed = true;
         self.begin_input(at.max(self.started), InputType::Dtmf, now)
     }
 
@@ -265,10 +269,11 @@ impl Policy {
     }
 }
 
-/// Whether all that was taken for speech is short and lies where the network's tones sounded.
-fn only_toned(cadence: &Cadence, span: Option<(SampleTime, SampleTime)>) -> bool {
-    let speech = cadence.speech_on.zip(cadence.speech_off).filter(|_| u64::from(cadence.speech) * 10 < SAID_MS);
-    span.zip(speech).is_some_and(|((on, off), (speech_on, speech_off))| {
-        speech_on.plus_ms(TONED_MS) >= on && speech_off <= off.plus_ms(TONED_MS)
+/// Whether all that was taken for speech lies where the network's tones sounded; it is short, unless they have the form of a ring.
+fn only_toned(cadence: &Cadence, span: Option<(SampleTime, SampleTime, bool)>) -> bool {
+    span.zip(cadence.speech_on.zip(cadence.speech_off)).is_some_and(|((on, off, ring), (speech_on, speech_off))| {
+        (ring || u64::from(cadence.speech) * 10 < SAID_MS)
+            && speech_on.plus_ms(TONED_MS) >= on
+            && speech_off <= off.plus_ms(TONED_MS)
     })
 }

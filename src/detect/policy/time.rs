@@ -3,10 +3,13 @@
 use crate::audio::SampleTime;
 use crate::detect::policy::Policy;
 use crate::detect::policy::speech::{MUSIC_AFTER_ALL, after_all};
+use crate::detect::policy::telling::SPEECH_LEAST;
 use crate::detect::view::{View, describe};
 use crate::detect::{End, Goal, Label, Method, Outcome};
 
 const SILENCE_SURE: f32 = 0.95;
+/// The same where something was heard that began input and became nothing.
+const NOTHING_SURE: f32 = 0.9;
 /// Silence after which input in hotword mode has ended without a match, in ms.
 const HOTWORD_REST_MS: u64 = 1_000;
 
@@ -32,6 +35,11 @@ impl Policy {
             outcome.end = End::NoInput;
             return Some(outcome);
         }
+        if self.became_nothing(view) && over(Some(self.last_input), self.listen.no_input_timeout_ms) {
+            let ms = view.now.ms_since(self.last_input);
+            let reason = format!("no speech, no known tone, then silence for {:.2} s", ms as f32 / 1000.0);
+            return Some(view.conclude(Label::Silence, NOTHING_SURE, view.belief.method, reason));
+        }
         if over(self.recognition, self.listen.recognition_timeout_ms) {
             let mut outcome = self.best_so_far(view, "time is over");
             outcome.end = End::MaxTime;
@@ -50,12 +58,31 @@ impl Policy {
         gone.then(|| self.best_so_far(view, "no more sound arrives"))
     }
 
+    /// Whether what began input was no speech, no key and no ring: a click, noise that was taken for a voice, a piece of a tone.
+    fn became_nothing(&self, view: &View<'_>) -> bool {
+        self.listen.speech
+            && self.listen.hotword.is_none()
+            && self.timers.is_some()
+            && self.input.is_some()
+            && !self.pressed
+            && view.speech.is_none()
+            && self.awaiting.is_none()
+            && self.rung.is_none()
+            && view.belief.of(Label::Music) < MUSIC_AFTER_ALL
+            && view.belief.speech() < SPEECH_LEAST
+    }
+
     pub(super) fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
         let Some(speech) = view.speech else {
             if let Some(outcome) = self.only_rung(view).or_else(|| music_after_all(view, why)) {
                 return outcome;
             }
-            return view.conclude(Label::Unknown, 0.0, view.belief.method, format!("{why}: no speech, no known tone"));
+            let reason = format!("{why}: no speech, no known tone");
+            let (likeliest, probability) = view.belief.ranked()[0];
+            if likeliest == Label::Silence && self.became_nothing(view) {
+                return view.conclude(Label::Silence, probability, view.belief.method, reason);
+            }
+            return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         };
         let (label, score) = self.awaiting.unwrap_or_else(|| after_all(&view.belief, self.point().after_all));
         let reason = format!("{why}: {}", describe(speech, &view.belief, label));

@@ -1,0 +1,398 @@
+//! A closer look at the samples of a tone that ended.
+//!
+//! The samples are mixed down along the tone's path, a frequency that may bend, and summed in grains of 2 ms. What is left at
+//! 0 Hz is the tone: the grains' size gives the edges to a few milliseconds, their phase the frequency to a fraction of a
+//! hertz, and their spectrum, 250 Hz to either side in steps of 8 Hz, tells a tone or two from the harmonics of a voice.
+
+use std::f64::consts::TAU;
+
+use crate::audio::SampleTime;
+use crate::detect::spectrum::{Analyzer, HOP, WINDOW};
+
+/// The envelope is averaged over this many samples, and told every [`GRAIN`] samples.
+const SMOOTH: usize = 64;
+const GRAIN: usize = 16;
+/// Grains of an average.
+const GRAINS: usize = SMOOTH / GRAIN;
+const SAMPLE_RATE: f64 = 8_000.0;
+/// Paths that bend less than this from end to end, in hertz, are straight.
+const STRAIGHT_HZ: f64 = 4.0;
+/// Edges rise from and fall to these shares of the tone's size.
+const EDGE: (f32, f32) = (0.2, 0.8);
+/// Grains in which an edge lies: 80 ms.
+const EDGE_GRAINS: usize = 40;
+/// Grains that may hold an edge's slope: what is further outside is not the tone.
+const OUTSIDE: usize = 6;
+/// Grains of the stillest stretch: 40 ms.
+const STILL: usize = 20;
+/// Points of the grains' spectrum, and spectra that are averaged at most.
+const POINTS: usize = 64;
+const SPECTRA: usize = 6;
+
+/// Where a tone was followed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
+    /// Frequency in hertz at `at`, and its change in hertz per second.
+    pub(super) hz: f32,
+    pub(super) slope: f32,
+    pub(super) at: SampleTime,
+    /// Ends of the first and of the last hop that showed it.
+    pub(super) first: SampleTime,
+    pub(super) last: SampleTime,
+}
+
+/// What the samples say of one component.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Look {
+    /// First sample, and first one after it.
+    pub(super) on: SampleTime,
+    pub(super) off: SampleTime,
+    /// Mean frequency in hertz.
+    pub(super) hz: f32,
+    /// Amplitude, relative to full scale.
+    pub(super) amplitude: f32,
+    /// Spread of the envelope between the edges, relative to its mean; and of its stillest 40 ms.
+    pub(super) ripple: f32,
+    pub(super) still_ripple: f32,
+    /// Spread of the phase around a steady change of frequency, in radians.
+    pub(super) jitter: f32,
+    /// Length of the edges in ms.
+    pub(super) attack_ms: f32,
+    pub(super) release_ms: f32,
+    /// Level of its end relative to its beginning, in dB.
+    pub(super) trend_db: f32,
+    /// Level at its frequency before and after it, relative to it, in dB.
+    pub(super) on_db: f32,
+    pub(super) off_db: f32,
+    /// Level of everything before and after it, relative to it, in dB.
+    pub(super) before_db: f32,
+    pub(super) after_db: f32,
+    /// Share of the energy that lies within 250 Hz, between the edges.
+    pub(super) within: f32,
+    /// Share of that in one tone, in two, and how far apart these are, in hertz.
+    pub(super) one: f32,
+    pub(super) two: f32,
+    pub(super) apart_hz: f32,
+}
+
+/// The sum over one grain, mixed down, and the energy of its samples.
+#[derive(Debug, Clone, Copy, Default)]
+struct Grain {
+    re: f32,
+    im: f32,
+    energy: f32,
+}
+
+impl Look {
+    /// Looks at what was heard along a path up to `now`.
+    pub(super) fn at(path: &Path, now: SampleTime, analyzer: &Analyzer) -> Self {
+        let from = before(path.first);
+        let to = now.min(SampleTime(path.last.0 + 3 * HOP as u64));
+        let grains = mix_down(path, from, to, analyzer);
+        // A grain's average lies half its length back.
+        let at = |grain: usize| SampleTime(from.0 + ((grain + 1) * GRAIN).saturating_sub(SMOOTH / 2) as u64);
+        let grain_of = |time: SampleTime| {
+            (((time.0.saturating_sub(from.0)) as usize + SMOOTH / 2) / GRAIN).clamp(1, grains.len().max(1)) - 1
+        };
+        let smooth: Vec<Option<(f32, f32)>> = (0..grains.len()).map(|grain| averaged(&grains, grain)).collect();
+        let size = |grain: &Option<(f32, f32)>| grain.map(|(re, im)| re.hypot(im));
+        // The plateau: hops that certainly lie inside.
+        let centre = WINDOW as u64 / 2;
+        let inner = (
+            grain_of(SampleTime(path.first.0.saturating_sub(centre))),
+            grain_of(SampleTime(path.last.0.saturating_sub(centre))),
+        );
+        let mut plateau: Vec<f32> = Vec::with_capacity(smooth.len());
+        plateau.extend(smooth[inner.0..=inner.1.max(inner.0)].iter().filter_map(size));
+        let middle = plateau.len() / 2;
+        let amplitude =
+            if plateau.is_empty() { 0.0 } else { *plateau.select_nth_unstable_by(middle, f32::total_cmp).1 };
+        let half = amplitude / 2.0;
+        let under = |grain: usize| size(&smooth[grain]).is_some_and(|size| size < half);
+
+        // Outwards from the plateau until the envelope stays under half of it. The first and the last hop may show a tone
+        // that fills less than half of their windows: the plateau begins further in.
+        let middle = usize::midpoint(inner.0, inner.1.max(inner.0));
+        let mut on = inner.0;
+        while on < middle && under(on) {
+            on += 1;
+        }
+        while on > 1 && !(under(on - 1) && under(on - 2)) {
+            on -= 1;
+        }
+        let mut off = inner.1.max(inner.0);
+        while off > middle && under(off) {
+            off -= 1;
+        }
+        while off + 2 < smooth.len() && !(under(off + 1) && under(off + 2)) {
+            off += 1;
+        }
+        // Between the last grain under and the first one over lies the edge.
+        let edge = |outside: usize, inside: usize| match (smooth.get(outside).and_then(size), size(&smooth[inside])) {
+            (Some(low), Some(high)) if high > low && low < half && high >= half => (half - low) / (high - low),
+            _ => 1.0,
+        };
+        let on_part = if on > 0 { 1.0 - edge(on - 1, on) } else { 0.0 };
+        let off_part = if off + 1 < smooth.len() { 1.0 - edge(off + 1, off) } else { 0.0 };
+        let on_at = SampleTime(at(on).0.saturating_sub((on_part * GRAIN as f32) as u64));
+        let off_at = SampleTime(at(off).0 + (off_part * GRAIN as f32) as u64).min(now);
+
+        // Away from the edges: ripple of the size, and the phase against time.
+        let margin = GRAINS / 2 + 1;
+        let (first, last) = (on + margin, off.saturating_sub(margin) + 1);
+        let mut inside: Vec<(f64, f32, f32)> = Vec::with_capacity(smooth.len());
+        inside.extend(
+            (first..last).filter_map(|grain| smooth[grain].map(|(re, im)| (grain as f64, re.hypot(im), im.atan2(re)))),
+        );
+        let ripple = ripple(&inside);
+        let still = inside.windows(STILL).step_by(STILL / 4).map(self::ripple).fold(ripple, f32::min);
+        let (slope, jitter) = phase(&inside);
+        let level_db = |size: f32| if amplitude > 0.0 { relative_db(size, amplitude) } else { 0.0 };
+        let mean = |part: &[(f64, f32, f32)]| part.iter().map(|grain| grain.1).sum::<f32>() / part.len().max(1) as f32;
+        let third = inside.len() / 3;
+        let trend_db =
+            if third > 0 { relative_db(mean(&inside[inside.len() - third..]), mean(&inside[..third])) } else { 0.0 };
+        let outside = (..on.saturating_sub(OUTSIDE), (off + OUTSIDE).min(smooth.len())..);
+        let beside = |smooth: &[Option<(f32, f32)>]| {
+            let sizes = smooth.iter().filter_map(size);
+            level_db(sizes.clone().sum::<f32>() / sizes.count().max(1) as f32)
+        };
+        // A sine's energy is half of its amplitude's square.
+        let around = |grains: &[Option<Grain>]| {
+            let energies = grains.iter().flatten().map(|grain| grain.energy / GRAIN as f32);
+            let count = energies.clone().count().max(1) as f32;
+            level_db((2.0 * energies.sum::<f32>() / count).sqrt())
+        };
+        let rise = |grains: &mut dyn Iterator<Item = usize>, limit: f32| {
+            let found = grains
+                .take(EDGE_GRAINS)
+                .position(|grain| size(&smooth[grain]).is_some_and(|size| size < limit * amplitude));
+            found.unwrap_or(EDGE_GRAINS) as f32 * (GRAIN as f32 / 8.0)
+        };
+        let top = |grains: &mut dyn Iterator<Item = usize>| {
+            let found = grains
+                .take(EDGE_GRAINS)
+                .position(|grain| size(&smooth[grain]).is_some_and(|size| size >= EDGE.1 * amplitude));
+            found.unwrap_or(EDGE_GRAINS) as f32 * (GRAIN as f32 / 8.0)
+        };
+        let inner = grains.get(first..last).unwrap_or_default();
+        let (within, one, two, apart_hz) = spectrum(inner);
+        Self {
+            on: on_at,
+            off: off_at.max(on_at),
+            hz: (f64::from(path.hz_at(from, usize::midpoint(first, last.max(first))))
+                + slope / TAU * SAMPLE_RATE / GRAIN as f64) as f32,
+            amplitude,
+            ripple,
+            still_ripple: still,
+            jitter: jitter as f32,
+            attack_ms: rise(&mut (0..=on).rev(), EDGE.0) + top(&mut (on..=off)),
+            release_ms: rise(&mut (off..smooth.len()), EDGE.0) + top(&mut (on..=off).rev()),
+            trend_db,
+            on_db: beside(&smooth[outside.0]),
+            off_db: beside(&smooth[outside.1.clone()]),
+            before_db: around(&grains[outside.0]),
+            after_db: around(&grains[outside.1]),
+            within,
+            one,
+            two,
+            apart_hz,
+        }
+    }
+}
+
+impl Path {
+    /// Change of frequency in hertz per second, if it is worth following.
+    fn bend(&self) -> f64 {
+        let seconds = self.last.ms_since(self.first) as f64 / 1_000.0;
+        let slope = f64::from(self.slope);
+        if (slope * seconds).abs() < STRAIGHT_HZ { 0.0 } else { slope }
+    }
+
+    /// Frequency in the middle of a grain of those from `from` on.
+    fn hz_at(&self, from: SampleTime, grain: usize) -> f32 {
+        let middle = from.0 as f64 + (grain * GRAIN + GRAIN / 2) as f64;
+        (f64::from(self.hz) + self.bend() * (middle - self.at.0 as f64) / SAMPLE_RATE) as f32
+    }
+}
+
+/// Where a closer look at what was first heard there begins.
+pub(super) fn before(first: SampleTime) -> SampleTime {
+    SampleTime(first.0.saturating_sub(WINDOW as u64 + 3 * HOP as u64))
+}
+
+fn relative_db(size: f32, to: f32) -> f32 {
+    (20.0 * ((size + 1e-7) / (to + 1e-7)).log10()).clamp(-60.0, 30.0)
+}
+
+/// The mean of the grains up to this one, scaled to the amplitude of what is at 0 Hz; `None` where samples are missing.
+fn averaged(grains: &[Option<Grain>], grain: usize) -> Option<(f32, f32)> {
+    let part = &grains[(grain + 1).saturating_sub(GRAINS)..=grain];
+    let sum = part.iter().try_fold((0.0, 0.0), |sum, grain| grain.map(|grain| (sum.0 + grain.re, sum.1 + grain.im)));
+    sum.map(|(re, im)| (re * (2.0 / SMOOTH as f32), im * (2.0 / SMOOTH as f32)))
+}
+
+/// A turn's cosines and sines over a grain, and over the whole of it.
+struct Turn {
+    cosines: [f64; GRAIN],
+    sines: [f64; GRAIN],
+    whole: (f64, f64),
+}
+
+impl Turn {
+    fn of(hz: f64) -> Self {
+        let (sin, cos) = (TAU * hz / SAMPLE_RATE).sin_cos();
+        let (mut cosines, mut sines) = ([1.0; GRAIN], [0.0; GRAIN]);
+        for n in 1..GRAIN {
+            (cosines[n], sines[n]) =
+                (cosines[n - 1] * cos - sines[n - 1] * sin, cosines[n - 1] * sin + sines[n - 1] * cos);
+        }
+        let (last_cos, last_sin) = (cosines[GRAIN - 1], sines[GRAIN - 1]);
+        Self { cosines, sines, whole: (last_cos * cos - last_sin * sin, last_cos * sin + last_sin * cos) }
+    }
+}
+
+/// The samples mixed down along the path: one complex value per grain. One with missing samples has none.
+fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer) -> Vec<Option<Grain>> {
+    /// Partial sums of a grain: vector instructions.
+    const LANES: usize = 4;
+    const SCALE: f64 = 1.0 / 32_768.0;
+    let bent = path.bend() != 0.0;
+    let mut turn = Turn::of(f64::from(path.hz_at(from, 0)));
+    let mut at = (1.0, 0.0);
+    let count = (to.0.saturating_sub(from.0)) as usize / GRAIN;
+    let mut grains = Vec::with_capacity(count);
+    for n in 0..count {
+        if bent {
+            turn = Turn::of(f64::from(path.hz_at(from, n)));
+        }
+        grains.push(analyzer.piece::<GRAIN>(from.0 + (n * GRAIN) as u64).map(|samples| {
+            let (mut re, mut im, mut energy) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+            for (n, sample) in samples.into_iter().enumerate() {
+                let sample = f64::from(sample);
+                re[n % LANES] += sample * turn.cosines[n];
+                im[n % LANES] -= sample * turn.sines[n];
+                energy[n % LANES] += sample * sample;
+            }
+            let (re, im) = (re.iter().sum::<f64>(), im.iter().sum::<f64>());
+            let energy = energy.iter().sum::<f64>() * SCALE * SCALE;
+            Grain {
+                re: ((re * at.0 + im * at.1) * SCALE) as f32,
+                im: ((im * at.0 - re * at.1) * SCALE) as f32,
+                energy: energy as f32,
+            }
+        }));
+        let (cos, sin) = turn.whole;
+        at = (at.0 * cos - at.1 * sin, at.1 * cos + at.0 * sin);
+    }
+    grains
+}
+
+/// Spread of the sizes, relative to their mean.
+fn ripple(inside: &[(f64, f32, f32)]) -> f32 {
+    let count = inside.len().max(1) as f32;
+    let mean = inside.iter().map(|grain| grain.1).sum::<f32>() / count;
+    let spread = inside.iter().map(|grain| (grain.1 - mean).powi(2)).sum::<f32>() / count;
+    if mean > 0.0 { spread.sqrt() / mean } else { 0.0 }
+}
+
+/// Fits a parabola to the unwrapped phase: its mean slope in radians per grain, and what remains in radians.
+fn phase(inside: &[(f64, f32, f32)]) -> (f64, f64) {
+    if inside.len() < 4 {
+        return (0.0, 0.0);
+    }
+    let mut turns = 0.0;
+    let mut last = f64::from(inside[0].2);
+    let count = inside.len() as f64;
+    let centre = inside.iter().map(|grain| grain.0).sum::<f64>() / count;
+    let points: Vec<(f64, f64)> = inside
+        .iter()
+        .map(|&(grain, _, angle)| {
+            let angle = f64::from(angle);
+            let step = angle - last;
+            turns -= (step / TAU).round() * TAU;
+            last = angle;
+            (grain - centre, angle + turns)
+        })
+        .collect();
+    // Least squares on x and on x^2 less its mean; x is centred, and for evenly spaced points the two are orthogonal.
+    let mean = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let square = points.iter().map(|point| point.0 * point.0).sum::<f64>() / count;
+    let mut sums = (0.0, 0.0, 0.0, 0.0);
+    for &(x, y) in &points {
+        let bend = x * x - square;
+        sums = (sums.0 + x * (y - mean), sums.1 + x * x, sums.2 + bend * (y - mean), sums.3 + bend * bend);
+    }
+    let (slope, bend) = (sums.0 / sums.1, if sums.3 > 0.0 { sums.2 / sums.3 } else { 0.0 });
+    let rest = points.iter().map(|&(x, y)| (y - mean - slope * x - bend * (x * x - square)).powi(2)).sum::<f64>();
+    (slope, (rest / count).sqrt())
+}
+
+/// How much of the samples' energy the grains hold, how much of that lies in one tone and in two, and how far apart these are
+/// in hertz. Spectra of [`POINTS`] grains under Hann's window, spread over all there are.
+fn spectrum(inner: &[Option<Grain>]) -> (f32, f32, f32, f32) {
+    let held: f32 = inner.iter().flatten().map(|grain| grain.re * grain.re + grain.im * grain.im).sum();
+    let energy: f32 = inner.iter().flatten().map(|grain| grain.energy).sum();
+    if inner.is_empty() || energy <= 0.0 {
+        return (0.0, 0.0, 0.0, 0.0);
+    }
+    let within = (2.0 * held / GRAIN as f32 / energy).min(1.5);
+    let length = inner.len().min(POINTS);
+    let spare = inner.len() - length;
+    let spectra = (2 * spare / POINTS + 1).min(SPECTRA);
+    let mut power = [0.0; POINTS];
+    for n in 0..spectra {
+        let from = if spectra > 1 { n * spare / (spectra - 1) } else { spare / 2 };
+        let mut points = [(0.0, 0.0); POINTS];
+        for (place, (point, grain)) in points.iter_mut().zip(&inner[from..from + length]).enumerate() {
+            let window = 0.5 - 0.5 * (std::f32::consts::TAU * (place as f32 + 0.5) / length as f32).cos();
+            *point = grain.map_or((0.0, 0.0), |grain| (window * grain.re, window * grain.im));
+        }
+        transform(&mut points);
+        power.iter_mut().zip(points).for_each(|(power, (re, im))| *power += re * re + im * im);
+    }
+    let total: f32 = power.iter().sum();
+    if total <= 0.0 {
+        return (within, 0.0, 0.0, 0.0);
+    }
+    // A main lobe is four bins of a window as long as the transform.
+    let lobe = (2 * POINTS).div_ceil(length);
+    let most = |power: &[f32; POINTS]| (0..POINTS).max_by(|&a, &b| power[a].total_cmp(&power[b])).unwrap_or(0);
+    let take = |power: &mut [f32; POINTS], at: usize| {
+        let lobe = (0..=2 * lobe).map(|n| (at + POINTS + n - lobe) % POINTS);
+        lobe.map(|bin| std::mem::take(&mut power[bin])).sum::<f32>() / total
+    };
+    let first = most(&power);
+    let one = take(&mut power, first);
+    let second = most(&power);
+    let two = one + take(&mut power, second);
+    let bins = first.abs_diff(second);
+    let apart = bins.min(POINTS - bins) as f64 * SAMPLE_RATE / (GRAIN * POINTS) as f64;
+    (within, one, two, apart as f32)
+}
+
+/// The discrete Fourier transform in place (J. W. Cooley and J. W. Tukey, 1965); bins in no matter which order would do, these are
+/// in that of their frequencies.
+fn transform(points: &mut [(f32, f32); POINTS]) {
+    const BITS: u32 = POINTS.trailing_zeros();
+    for n in 0..POINTS {
+        let other = n.reverse_bits() >> (usize::BITS - BITS);
+        if other > n {
+            points.swap(n, other);
+        }
+    }
+    let mut half = 1;
+    while half < POINTS {
+        for n in 0..half {
+            let (sin, cos) = (-std::f32::consts::PI * n as f32 / half as f32).sin_cos();
+            for low in (n..POINTS).step_by(2 * half) {
+                let (re, im) = points[low + half];
+                let turned = (re * cos - im * sin, re * sin + im * cos);
+                let (re, im) = points[low];
+                points[low] = (re + turned.0, im + turned.1);
+                points[low + half] = (re - turned.0, im - turned.1);
+            }
+        }
+        half *= 2;
+    }
+}
