@@ -65,6 +65,8 @@ pub(super) struct Policy {
     awaiting: Option<(Label, f32)>,
     /// A pip that may be followed by another one.
     pip: Option<(Beep, f32)>,
+    /// Length of the last one of its pips, in ms.
+    pip_ms: u64,
     /// A tone that is a beep unless it is the network's, its score, and how long to wait for that in ms.
     held: Option<(Beep, f32, u64)>,
     /// A ring that no other one has followed.
@@ -119,6 +121,7 @@ impl Policy {
             music_since: None,
             awaiting: None,
             pip: None,
+            pip_ms: 0,
             held: None,
             rung: None,
             beat: None,
