@@ -153,7 +153,10 @@ impl Row {
             before,
             peak_db,
         } = cadence;
-        let flags = u64::from(*missing) | u64::from(*progress_suspected) << 1 | u64::from(*speaking) << 2;
+        let flags = u64::from(*missing)
+            | u64::from(*progress_suspected) << 1
+            | u64::from(*speaking) << 2
+            | u64::from(progress_span.is_some_and(|(_, _, form)| form)) << 3;
         let optional = |time: Option<SampleTime>| time.map_or(0, |time| time.0.saturating_add(1));
         Self {
             counts: [
@@ -172,8 +175,8 @@ impl Row {
                 u64::from(*speech),
                 u64::from(*since_on),
                 u64::from(*before),
-                optional(progress_span.map(|(on, _)| on)),
-                optional(progress_span.map(|(_, off)| off)),
+                optional(progress_span.map(|(on, _, _)| on)),
+                optional(progress_span.map(|(_, off, _)| off)),
                 optional(tone.map(|(on, _)| on)),
             ],
             levels: [
@@ -201,7 +204,9 @@ impl Row {
             fax: None,
             progress: None,
             progress_suspected: flags & 2 != 0,
-            progress_span: optional(self.counts[15]).zip(optional(self.counts[16])),
+            progress_span: optional(self.counts[15])
+                .zip(optional(self.counts[16]))
+                .map(|(on, off)| (on, off, flags & 8 != 0)),
             tone: optional(self.counts[17]).map(|on| (on, level(2))),
             sounding: [level(0), level(1)],
         };

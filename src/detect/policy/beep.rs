@@ -16,7 +16,7 @@ const BEEP_BELOW_DB: f32 = 12.0;
 /// Beeps fainter than the speech by more than this are somebody's background, in dB.
 const BEEP_BELOW_SPEECH_DB: f32 = 36.0;
 /// A beep's length is measured to within this, in ms.
-const EDGES_MS: u64 = 12;
+const EDGES_MS: u64 = 8;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
 const PIP_MS: u64 = 200;
 const PIP_WAIT_MS: u64 = 215;
