@@ -88,6 +88,10 @@ impl Policy {
             return None;
         }
         self.pip = None;
+        // The parts of two rings that beat may have been joined like pips.
+        if self.listen.goal != Goal::Beep && !view.said(beep.level_db) && is_ring(&beep) {
+            return None;
+        }
         let length = beep.off.ms_since(beep.on);
         let spoken_on =
             view.speech.and_then(|speech| speech.speech_off).is_some_and(|off| off > beep.off.plus_ms(ON_MS));
