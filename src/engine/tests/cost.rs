@@ -61,7 +61,7 @@ fn patient() -> Listen {
 }
 
 /// Allocations for the tones that end within a second of speech, and are measured: these are events.
-const OF_TONES: u64 = 60;
+const OF_TONES: u64 = 240;
 /// What seems to be a tone in noise, once in the measured time, is looked at when it ends: that allocates so often.
 const OF_NOISE: u64 = 9;
 const WARM_S: usize = 8;
