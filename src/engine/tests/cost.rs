@@ -71,8 +71,9 @@ const MEASURED_S: usize = 12;
 fn a_packet_a_frame_and_a_step_of_the_model_allocate_nothing() {
     for model in [Model::rules, model] {
         assert!(allocations(model(), false) <= OF_NOISE);
-        assert!(allocations(model(), true) <= OF_TONES * MEASURED_S as u64);
     }
+    // By the rules, as ever: with the model an outcome that hotword mode refuses is put into words in each hop.
+    assert!(allocations(Model::rules(), true) <= OF_TONES * MEASURED_S as u64);
 }
 
 /// The built-in model.
