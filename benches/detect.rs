@@ -10,20 +10,18 @@
     reason = "a program of its own, at the edge"
 )]
 
+mod common;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
-use answerd::audio::recording;
-use answerd::audio::wav::Channels;
 use answerd::audio::{Frame, SAMPLE_RATE, g711};
 use answerd::detect::{
     Activity, Analyzer, Config, Detector, Event, Extractor, Goal, Hop, Listen, Model, Plans, advance, candidates_of,
 };
+use common::PACKET;
 use criterion::{Criterion, Throughput};
 
-const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/audio/");
-/// A packet: 20 ms.
-const PACKET: usize = 160;
 /// Calls that a worker takes together.
 const TOGETHER: usize = 64;
 
@@ -31,10 +29,10 @@ const TOGETHER: usize = 64;
 type Part<'a> = (&'static str, usize, f64, Box<dyn FnMut() -> usize + 'a>);
 
 fn main() {
-    let call = read("voicemail.wav");
-    let tones = read("sit.wav");
+    let call = common::read("voicemail.wav");
+    let tones = common::read("sit.wav");
     let plans = Plans::default();
-    let coded: Vec<u8> = call.iter().map(|sample| g711::encode_mulaw(*sample)).collect();
+    let coded = common::coded(&call);
     let mut heard: Vec<Hop> = Vec::new();
     hops(&plans, &call, |hop| heard.push(hop.clone()));
     let mut spoken = Activity::default();
@@ -116,11 +114,6 @@ fn parts<'a>(
         ("model-64", TOGETHER, seconds(call), detector(call, model(), TOGETHER)),
         ("model-rten-64", TOGETHER, seconds(call), detector(call, rten(), TOGETHER)),
     ]
-}
-
-fn read(name: &str) -> Vec<i16> {
-    let bytes = std::fs::read(format!("{RECORDINGS}{name}")).expect("the repository has its test calls");
-    recording::read(&bytes, Channels::Mix).expect("the test calls are WAV files").samples
 }
 
 /// Every hop of a call, counted.

@@ -11,22 +11,18 @@
     reason = "a program of its own, at the edge"
 )]
 
+mod common;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use answerd::audio::codec::Codec;
-use answerd::audio::wav::Channels;
-use answerd::audio::{g711, recording};
-use answerd::detect::{self, Hotword, LabelSet, Listen};
-use answerd::engine::{Config, Engine, EngineConfig, RtpConfig, StreamSpec};
-use answerd::media::Formats;
+use answerd::detect;
+use answerd::engine::{Config, Engine, EngineConfig, StreamSpec};
 use answerd::wire::rtp::Sender;
+use common::PACKET;
 use tokio::sync::mpsc::unbounded_channel;
 
-const CALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/audio/voicemail.wav");
-/// Samples of a packet: 20 ms.
-const PACKET: usize = 160;
 /// Packets are spread over so many slots of 1 ms.
 const SLOTS: usize = 20;
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -77,9 +73,7 @@ fn options() -> Options {
 
 fn main() {
     let options = options();
-    let bytes = std::fs::read(CALL).expect("the repository has its test calls");
-    let call = recording::read(&bytes, Channels::Mix).expect("the test calls are WAV files").samples;
-    let coded: Vec<u8> = call.iter().map(|sample| g711::encode_mulaw(*sample)).collect();
+    let coded = common::coded(&common::read("voicemail.wav"));
     println!(
         "{:>6} {:>4} {:>18} {:>12} {:>7} {:>7} {:>9} {:>12}",
         "calls", "tick", "CPU s/call-second", "us a packet", "busy", "model", "lag ms", "bytes a call"
@@ -90,8 +84,8 @@ fn main() {
 }
 
 fn measure(options: &Options, calls: usize, coded: &[u8]) {
-    let address = "127.0.0.1".parse().expect("it is an address");
-    let rtp = RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() };
+    let rtp = common::loopback();
+    let address = rtp.address;
     let detect = Arc::new(detect::Config { rules_only: options.rules_only, ..detect::Config::default() });
     let engine = Engine::start(&Config { rtp, engine: options.engine.clone(), detect }).expect("an engine");
     let before = resident_bytes();
@@ -103,12 +97,11 @@ fn measure(options: &Options, calls: usize, coded: &[u8]) {
             println!("{calls:>6}: refused at {number}: {:?}", engine.load());
             return;
         };
-        let formats = Formats { sound: vec![(0, Codec::Pcmu)], ..Formats::default() };
-        let spec = StreamSpec { formats, name: number.to_string(), number };
+        let spec = StreamSpec { formats: common::formats(), name: number.to_string(), number };
         let mut stream = engine.open(&permit, spec, events.clone()).expect("a port");
         if !options.deaf {
             let listener = stream.add_listener();
-            stream.listen(listener, 1, patient());
+            stream.listen(listener, 1, common::patient());
         }
         streams.push((permit, stream));
     }
@@ -143,17 +136,6 @@ fn measure(options: &Options, calls: usize, coded: &[u8]) {
         of(|worker| worker.model) / workers * 100.0,
         load.lag_ms,
     );
-}
-
-/// A listening that nothing of the sound ends.
-fn patient() -> Listen {
-    Listen {
-        accepts: LabelSet::EMPTY,
-        hotword: Some(Hotword { min_ms: 60_000, max_ms: 60_001 }),
-        no_input_timeout_ms: None,
-        recognition_timeout_ms: None,
-        ..Listen::default()
-    }
 }
 
 fn resident_bytes() -> usize {

@@ -58,13 +58,20 @@ pub struct Candidate {
 }
 
 /// Follows one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Beeps {
     recent: VecDeque<(SampleTime, SampleTime, f32)>,
     /// Those that were clear: from, to, frequency.
     clear: VecDeque<(SampleTime, SampleTime, f32)>,
     /// The chain that the last tone belongs to: its end, frequency, and number of tones.
     chain: Option<(SampleTime, f32, u32)>,
+}
+
+impl Default for Beeps {
+    fn default() -> Self {
+        // Room for what a few seconds show: no tone's end allocates.
+        Self { recent: VecDeque::with_capacity(8), clear: VecDeque::new(), chain: None }
+    }
 }
 
 impl Beeps {

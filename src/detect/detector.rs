@@ -8,6 +8,7 @@ use crate::detect::belief::Posteriors;
 use crate::detect::dtmf::Press;
 use crate::detect::evidence::{Evidence, Senses};
 use crate::detect::findings::Keeper;
+use crate::detect::look::Room;
 use crate::detect::model::{Batch, Model};
 use crate::detect::policy::Policy;
 use crate::detect::transform::Plans;
@@ -143,7 +144,7 @@ impl Detector {
     /// and [`Detector::hear_model`] is to be called when the model was asked. Tells whether that is so.
     pub fn advance(&mut self, batch: &mut Batch) -> bool {
         if self.due.is_none() {
-            let Some(evidence) = self.run() else { return false };
+            let Some(evidence) = self.run(batch.room()) else { return false };
             self.due = Some((evidence, 0));
         }
         if let Some((_, step)) = &mut self.due {
@@ -162,7 +163,7 @@ impl Detector {
     }
 
     /// Works off the queue until it is empty, or until a hop needs the model's word.
-    fn run(&mut self) -> Option<Evidence> {
+    fn run(&mut self, room: &mut Room) -> Option<Evidence> {
         while let Some(queued) = self.queue.front_mut() {
             let now = self.senses.now();
             let frame = match queued {
@@ -174,7 +175,7 @@ impl Detector {
                     continue;
                 }
             };
-            let (taken, evidence) = self.senses.push(frame, self.policy.is_some());
+            let (taken, evidence) = self.senses.push(frame, self.policy.is_some(), room);
             match queued {
                 Queued::Sound(samples) => {
                     *samples -= taken;

@@ -1,5 +1,7 @@
 //! One stream's samples to evidence, hop by hop: everything that is measured, nothing that is decided.
 
+use smallvec::SmallVec;
+
 use crate::audio::{Frame, SampleTime};
 use crate::detect::activity::Activity;
 use crate::detect::beep::{Beeps, Candidate, Surroundings};
@@ -7,6 +9,7 @@ use crate::detect::call_progress::{CallProgress, Progress};
 use crate::detect::dtmf::{Keys, Press};
 use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, FEATURES, Features};
+use crate::detect::look::Room;
 use crate::detect::sit::{Sit, Triplet};
 use crate::detect::spectrum::{Analyzer, Hop};
 use crate::detect::tones::{Tones, Track};
@@ -31,7 +34,7 @@ pub(super) struct Evidence {
     /// The hop completes a step: the model is to be asked, with [`Senses::features`].
     pub(super) step: bool,
     /// Tones that ended and may be beeps.
-    pub(super) beeps: Vec<Candidate>,
+    pub(super) beeps: SmallVec<[Candidate; 1]>,
     /// A key that was pressed.
     pub(super) key: Option<Press>,
     /// Special information tones.
@@ -48,6 +51,26 @@ pub(super) struct Evidence {
     pub(super) tone: Option<(SampleTime, f32)>,
     /// Frequencies of tones that sound now or may go on in a moment; 0 where there is none.
     pub(super) sounding: [f32; 2],
+}
+
+impl Evidence {
+    /// A hop that ends then and showed nothing.
+    pub(super) fn nothing(end: SampleTime) -> Self {
+        Self {
+            end,
+            missing: false,
+            step: false,
+            beeps: SmallVec::new(),
+            key: None,
+            sit: None,
+            fax: None,
+            progress: None,
+            progress_suspected: false,
+            progress_span: None,
+            tone: None,
+            sounding: [0.0; 2],
+        }
+    }
 }
 
 /// Measures one stream.
@@ -110,7 +133,7 @@ impl Senses {
 
     /// Takes samples up to the next hop's end, and tells how many it took and what the hop showed if it is complete. Steps for
     /// the model are gathered if somebody listens, from a [`Self::restart`] on.
-    pub(super) fn push(&mut self, frame: Frame<'_>, listening: bool) -> (usize, Option<Evidence>) {
+    pub(super) fn push(&mut self, frame: Frame<'_>, listening: bool, room: &mut Room) -> (usize, Option<Evidence>) {
         let taken = match frame {
             Frame::Sound(sound) => self.analyzer.take(sound),
             Frame::Missing { samples } => self.analyzer.take_missing(samples),
@@ -132,7 +155,7 @@ impl Senses {
             }
         };
         let key = self.keys.push(hop);
-        let ended = self.tones.push(hop, &self.analyzer);
+        let ended = self.tones.push(hop, &self.analyzer, room);
         let tracks = self.tones.tracks();
         let cadence = self.activity.cadence();
         let around = Surroundings {
@@ -177,12 +200,12 @@ impl Senses {
 /// Every tone of a recording that may be a beep, by the code that runs live: for training the classifier.
 #[must_use]
 pub fn candidates_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Candidate> {
-    let mut senses = Senses::new(plans);
+    let (mut senses, mut room) = (Senses::new(plans), Room::default());
     let mut candidates = Vec::new();
     for frame in frames {
         let mut left = *frame;
         while !left.is_empty() {
-            let (taken, evidence) = senses.push(left, false);
+            let (taken, evidence) = senses.push(left, false, &mut room);
             left = left.skip(taken);
             candidates.extend(evidence.into_iter().flat_map(|evidence| evidence.beeps));
         }

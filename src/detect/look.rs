@@ -75,6 +75,41 @@ pub(super) struct Look {
     pub(super) apart_hz: f32,
 }
 
+/// What a closer look works in; reused, it allocates nothing.
+#[derive(Debug)]
+pub(super) struct Room {
+    grains: Vec<Option<Grain>>,
+    smooth: Vec<Option<(f32, f32)>>,
+    plateau: Vec<f32>,
+    inside: Vec<(f64, f32, f32)>,
+    points: Vec<(f64, f64)>,
+}
+
+/// Room is made for so many grains from the beginning: no longer tone is looked at.
+const MOST_GRAINS: usize = 3_600 * 8 / GRAIN;
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            grains: Vec::with_capacity(MOST_GRAINS),
+            smooth: Vec::with_capacity(MOST_GRAINS),
+            plateau: Vec::with_capacity(MOST_GRAINS),
+            inside: Vec::with_capacity(MOST_GRAINS),
+            points: Vec::with_capacity(MOST_GRAINS),
+        }
+    }
+}
+
+impl Room {
+    fn clear(&mut self) {
+        self.grains.clear();
+        self.smooth.clear();
+        self.plateau.clear();
+        self.inside.clear();
+        self.points.clear();
+    }
+}
+
 /// The sum over one grain, mixed down, and the energy of its samples.
 #[derive(Debug, Clone, Copy, Default)]
 struct Grain {
@@ -85,16 +120,20 @@ struct Grain {
 
 impl Look {
     /// Looks at what was heard along a path up to `now`.
-    pub(super) fn at(path: &Path, now: SampleTime, analyzer: &Analyzer) -> Self {
+    pub(super) fn at(path: &Path, now: SampleTime, analyzer: &Analyzer, room: &mut Room) -> Self {
+        room.clear();
+        let Room { grains, smooth, plateau, inside, points } = room;
         let from = before(path.first);
         let to = now.min(SampleTime(path.last.0 + 3 * HOP as u64));
-        let grains = mix_down(path, from, to, analyzer);
+        mix_down(path, from, to, analyzer, grains);
+        let grains = grains.as_slice();
         // A grain's average lies half its length back.
         let at = |grain: usize| SampleTime(from.0 + ((grain + 1) * GRAIN).saturating_sub(SMOOTH / 2) as u64);
         let grain_of = |time: SampleTime| {
             (((time.0.saturating_sub(from.0)) as usize + SMOOTH / 2) / GRAIN).clamp(1, grains.len().max(1)) - 1
         };
-        let smooth: Vec<Option<(f32, f32)>> = (0..grains.len()).map(|grain| averaged(&grains, grain)).collect();
+        smooth.extend((0..grains.len()).map(|grain| averaged(grains, grain)));
+        let smooth = smooth.as_slice();
         let size = |grain: &Option<(f32, f32)>| grain.map(|(re, im)| re.hypot(im));
         // The plateau: hops that certainly lie inside.
         let centre = WINDOW as u64 / 2;
@@ -102,7 +141,6 @@ impl Look {
             grain_of(SampleTime(path.first.0.saturating_sub(centre))),
             grain_of(SampleTime(path.last.0.saturating_sub(centre))),
         );
-        let mut plateau: Vec<f32> = Vec::with_capacity(smooth.len());
         plateau.extend(smooth[inner.0..=inner.1.max(inner.0)].iter().filter_map(size));
         let middle = plateau.len() / 2;
         let amplitude =
@@ -140,13 +178,12 @@ impl Look {
         // Away from the edges: ripple of the size, and the phase against time.
         let margin = GRAINS / 2 + 1;
         let (first, last) = (on + margin, off.saturating_sub(margin) + 1);
-        let mut inside: Vec<(f64, f32, f32)> = Vec::with_capacity(smooth.len());
         inside.extend(
             (first..last).filter_map(|grain| smooth[grain].map(|(re, im)| (grain as f64, re.hypot(im), im.atan2(re)))),
         );
-        let ripple = ripple(&inside);
+        let ripple = ripple(inside);
         let still = inside.windows(STILL).step_by(STILL / 4).map(self::ripple).fold(ripple, f32::min);
-        let (slope, jitter) = phase(&inside);
+        let (slope, jitter) = phase(inside, points);
         let level_db = |size: f32| if amplitude > 0.0 { relative_db(size, amplitude) } else { 0.0 };
         let mean = |part: &[(f64, f32, f32)]| part.iter().map(|grain| grain.1).sum::<f32>() / part.len().max(1) as f32;
         let third = inside.len() / 3;
@@ -253,7 +290,7 @@ impl Turn {
 }
 
 /// The samples mixed down along the path: one complex value per grain. One with missing samples has none.
-fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer) -> Vec<Option<Grain>> {
+fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer, grains: &mut Vec<Option<Grain>>) {
     /// Partial sums of a grain: vector instructions.
     const LANES: usize = 4;
     const SCALE: f64 = 1.0 / 32_768.0;
@@ -261,7 +298,6 @@ fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer) 
     let mut turn = Turn::of(f64::from(path.hz_at(from, 0)));
     let mut at = (1.0, 0.0);
     let count = (to.0.saturating_sub(from.0)) as usize / GRAIN;
-    let mut grains = Vec::with_capacity(count);
     for n in 0..count {
         if bent {
             turn = Turn::of(f64::from(path.hz_at(from, n)));
@@ -285,7 +321,6 @@ fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer) 
         let (cos, sin) = turn.whole;
         at = (at.0 * cos - at.1 * sin, at.1 * cos + at.0 * sin);
     }
-    grains
 }
 
 /// Spread of the sizes, relative to their mean.
@@ -297,7 +332,7 @@ fn ripple(inside: &[(f64, f32, f32)]) -> f32 {
 }
 
 /// Fits a parabola to the unwrapped phase: its mean slope in radians per grain, and what remains in radians.
-fn phase(inside: &[(f64, f32, f32)]) -> (f64, f64) {
+fn phase(inside: &[(f64, f32, f32)], points: &mut Vec<(f64, f64)>) -> (f64, f64) {
     if inside.len() < 4 {
         return (0.0, 0.0);
     }
@@ -305,21 +340,18 @@ fn phase(inside: &[(f64, f32, f32)]) -> (f64, f64) {
     let mut last = f64::from(inside[0].2);
     let count = inside.len() as f64;
     let centre = inside.iter().map(|grain| grain.0).sum::<f64>() / count;
-    let points: Vec<(f64, f64)> = inside
-        .iter()
-        .map(|&(grain, _, angle)| {
-            let angle = f64::from(angle);
-            let step = angle - last;
-            turns -= (step / TAU).round() * TAU;
-            last = angle;
-            (grain - centre, angle + turns)
-        })
-        .collect();
+    points.extend(inside.iter().map(|&(grain, _, angle)| {
+        let angle = f64::from(angle);
+        let step = angle - last;
+        turns -= (step / TAU).round() * TAU;
+        last = angle;
+        (grain - centre, angle + turns)
+    }));
     // Least squares on x and on x^2 less its mean; x is centred, and for evenly spaced points the two are orthogonal.
     let mean = points.iter().map(|point| point.1).sum::<f64>() / count;
     let square = points.iter().map(|point| point.0 * point.0).sum::<f64>() / count;
     let mut sums = (0.0, 0.0, 0.0, 0.0);
-    for &(x, y) in &points {
+    for &(x, y) in points.iter() {
         let bend = x * x - square;
         sums = (sums.0 + x * (y - mean), sums.1 + x * x, sums.2 + bend * (y - mean), sums.3 + bend * bend);
     }

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::detect::Config;
 use crate::detect::belief::{CLASSES, Posteriors};
 use crate::detect::features::{FEATURES, Features};
+use crate::detect::look::Room;
 use crate::detect::network::Network;
 
 /// The built-in model.
@@ -101,7 +102,8 @@ impl fmt::Debug for Model {
     }
 }
 
-/// The steps of many streams that the model is to be asked at once; reused, it allocates nothing.
+/// The steps of many streams that the model is to be asked at once, and what detectors work in on the way there; reused, it allocates
+/// nothing.
 #[derive(Debug, Default)]
 pub struct Batch {
     features: Vec<f32>,
@@ -113,9 +115,15 @@ pub struct Batch {
     /// Where a step's outputs are put.
     posteriors: Vec<f32>,
     after: Vec<f32>,
+    room: Room,
 }
 
 impl Batch {
+    /// What a detector looks at tones in.
+    pub(super) fn room(&mut self) -> &mut Room {
+        &mut self.room
+    }
+
     /// Steps in it.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -47,7 +47,7 @@ impl Replay {
         for frame in frames.iter().copied().chain(after) {
             let mut left = frame;
             while !left.is_empty() {
-                let (taken, evidence) = senses.push(left, true);
+                let (taken, evidence) = senses.push(left, true, batch.room());
                 left = left.skip(taken);
                 let Some(evidence) = evidence else { continue };
                 let told = evidence.step.then(|| batch.alone(model, senses.features(), &mut state)).flatten();

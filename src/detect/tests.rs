@@ -831,9 +831,13 @@ fn pips_and_the_longer_tone_after_them_are_one_beep() {
 fn rings_of_two_tones_that_beat_are_rings() {
     let double: &[usize] = &[400, 200, 400, 2_000];
     let single: &[usize] = &[1_000, 2_000];
-    for (hz, cadence) in
-        [([400.0, 416.0], single), ([384.0, 416.0], single), ([383.0, 417.0], double), ([400.0, 450.0], double)]
-    {
+    for (hz, cadence) in [
+        ([400.0, 416.0], single),
+        ([384.0, 416.0], single),
+        ([383.0, 417.0], double),
+        ([400.0, 450.0], double),
+        ([375.0, 425.0], double),
+    ] {
         let mut line = sound().silence(300);
         for (n, ms) in cadence.iter().cycle().take(3 * cadence.len()).enumerate() {
             line = if n % 2 == 0 { line.tone(&hz, *ms) } else { line.silence(*ms) };

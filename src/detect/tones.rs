@@ -3,8 +3,10 @@
 //! A track follows one peak from hop to hop, also where it bends. When it ends, its edges, frequency and level are measured
 //! again on the samples themselves (see [`crate::detect::look`]).
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::audio::SampleTime;
-use crate::detect::look::{Look, Path, before};
+use crate::detect::look::{Look, Path, Room, before};
 use crate::detect::spectrum::{Analyzer, HOP, Hop, Peak, WINDOW, decibels};
 
 /// Peaks with less of the hop's energy than this start no track.
@@ -245,7 +247,7 @@ impl Tones {
     }
 
     /// Takes one hop; gives the tones whose end it shows.
-    pub(super) fn push(&mut self, hop: &Hop, analyzer: &Analyzer) -> Vec<Tone> {
+    pub(super) fn push(&mut self, hop: &Hop, analyzer: &Analyzer, room: &mut Room) -> SmallVec<[Tone; 1]> {
         self.past[place(hop.end)] = if hop.tainted { i8::MIN } else { hop.level_db.clamp(-100.0, 20.0) as i8 };
         if hop.tainted {
             for track in &mut self.tracks {
@@ -256,10 +258,10 @@ impl Tones {
             self.levels.rotate_left(1);
             self.levels[7] = hop.level_db;
         }
-        let mut ended = Vec::new();
+        let mut ended = SmallVec::new();
         while let Some(at) = self.tracks.iter().position(|track| track.gap >= GAP || track.gap_missing >= GAP_MISSING) {
             let track = self.tracks.swap_remove(at);
-            ended.extend(self.close(track, hop, analyzer));
+            ended.extend(self.close(track, hop, analyzer, room));
         }
         ended
     }
@@ -295,11 +297,11 @@ impl Tones {
     }
 
     /// Measures a track that ended, together with the components that end with it.
-    fn close(&mut self, track: Track, hop: &Hop, analyzer: &Analyzer) -> Option<Tone> {
+    fn close(&mut self, track: Track, hop: &Hop, analyzer: &Analyzer, room: &mut Room) -> Option<Tone> {
         if track.hops < LEAST_HOPS || track.ms() > LONGEST_MS {
             return None;
         }
-        let mut parts = vec![track];
+        let mut parts: SmallVec<[Track; TRACKS]> = smallvec![track];
         let mut at = 0;
         while at < self.tracks.len() {
             let other = &self.tracks[at];
@@ -315,7 +317,7 @@ impl Tones {
             }
         }
         parts.sort_by(|a, b| b.level_db().total_cmp(&a.level_db()));
-        let mut tone = measure(&parts, hop, analyzer);
+        let mut tone = measure(&parts, hop, analyzer, room);
         self.remember(&mut tone);
         Some(tone)
     }
@@ -340,7 +342,7 @@ fn place(end: SampleTime) -> usize {
 }
 
 /// A closer look at the samples of a tone, strongest component first.
-fn measure(parts: &[Track], hop: &Hop, analyzer: &Analyzer) -> Tone {
+fn measure(parts: &[Track], hop: &Hop, analyzer: &Analyzer, room: &mut Room) -> Tone {
     let track = &parts[0];
     let (slope, wander) = track.motion();
     let spread = track.sum_db2 / track.sum - (track.sum_db / track.sum).powi(2);
@@ -352,7 +354,7 @@ fn measure(parts: &[Track], hop: &Hop, analyzer: &Analyzer) -> Tone {
         first: track.first,
         last: track.last,
     };
-    let look = Look::at(&path, hop.end, analyzer);
+    let look = Look::at(&path, hop.end, analyzer, room);
     let level_db = decibels(look.amplitude * look.amplitude);
     Tone {
         on: look.on,

@@ -64,7 +64,7 @@ impl Trace {
         for frame in frames {
             let mut left = *frame;
             while !left.is_empty() {
-                let (taken, evidence) = senses.push(left, true);
+                let (taken, evidence) = senses.push(left, true, batch.room());
                 left = left.skip(taken);
                 let Some(evidence) = evidence else { continue };
                 trace.moments.push(moment(&senses, evidence.sounding));

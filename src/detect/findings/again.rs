@@ -73,15 +73,9 @@ impl Findings {
         let Some((last, cadence)) = end else { return Ok(Again { outcome: None, beyond: true }) };
         let mut silent = Evidence {
             missing: true,
-            step: false,
-            beeps: Vec::new(),
-            key: None,
-            sit: None,
-            fax: None,
-            progress: None,
-            tone: None,
-            sounding: [0.0; 2],
-            ..last
+            progress_suspected: last.progress_suspected,
+            progress_span: last.progress_span,
+            ..Evidence::nothing(last.end)
         };
         for _ in 0..MOST_HOPS_AFTER {
             silent.end.0 += HOP as u64;

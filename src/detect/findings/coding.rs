@@ -195,20 +195,14 @@ impl Row {
         let small = |place: usize| u32::try_from(self.counts[place]).map_err(|_| FindingsError::Malformed);
         let level = |place: usize| f32::from_bits(self.levels[place]);
         let evidence = Evidence {
-            end: SampleTime(end),
             missing: flags & 1 != 0,
-            step: false,
-            beeps: Vec::new(),
-            key: None,
-            sit: None,
-            fax: None,
-            progress: None,
             progress_suspected: flags & 2 != 0,
             progress_span: optional(self.counts[15])
                 .zip(optional(self.counts[16]))
                 .map(|(on, off)| (on, off, flags & 8 != 0)),
             tone: optional(self.counts[17]).map(|on| (on, level(2))),
             sounding: [level(0), level(1)],
+            ..Evidence::nothing(SampleTime(end))
         };
         let cadence = Cadence {
             speech_on: optional(speech_on),

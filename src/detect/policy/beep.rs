@@ -64,10 +64,11 @@ impl Policy {
                 continue;
             }
             let beep = candidate.beep;
-            if self.listen.goal != Goal::Beep && !view.said(beep.level_db) && is_ring(&beep) {
+            let said = said_before(&beep, view);
+            if self.listen.goal != Goal::Beep && !said && is_ring(&beep) {
                 continue;
             }
-            let wait = if view.said(beep.level_db) { None } else { doubt_ms(&beep, evidence.progress_suspected) };
+            let wait = if said { None } else { doubt_ms(&beep, evidence.progress_suspected) };
             if let Some(wait) = wait {
                 self.held = Some((beep, candidate.score, wait));
                 continue;
@@ -88,8 +89,9 @@ impl Policy {
             return None;
         }
         self.pip = None;
+        let said = said_before(&beep, view);
         // The parts of two rings that beat may have been joined like pips.
-        if self.listen.goal != Goal::Beep && !view.said(beep.level_db) && is_ring(&beep) {
+        if self.listen.goal != Goal::Beep && !said && is_ring(&beep) {
             return None;
         }
         let length = beep.off.ms_since(beep.on);
@@ -102,8 +104,6 @@ impl Policy {
         if length + EDGES_MS < shortest || length > longest + EDGES_MS {
             return None;
         }
-        let on = view.speech.and_then(|speech| speech.speech_on);
-        let said = view.said(beep.level_db) && on.is_some_and(|on| beep.on.ms_since(on) >= SAID_MS);
         let tone = format!("beep {:.0} Hz, {:.2} s", beep.hz, length as f32 / 1000.0);
         let (label, sure, reason) = match (self.listen.goal, said) {
             (Goal::Beep, _) => (Label::Beep, score, tone),
@@ -184,6 +184,12 @@ fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
     }
 }
 
+/// Whether something was said before a tone, and not only taken for speech in what is its own beginning.
+fn said_before(beep: &Beep, view: &View<'_>) -> bool {
+    let on = view.speech.and_then(|speech| speech.speech_on);
+    view.said(beep.level_db) && on.is_some_and(|on| beep.on.ms_since(on) >= SAID_MS)
+}
+
 /// Whether a tone may be a ring: pairs of tones that beat show no cadence at first.
 fn is_ring(beep: &Beep) -> bool {
     (PROGRESS_HZ.start..RING_HZ).contains(&beep.hz) && beep.off.ms_since(beep.on) >= RING_PART_MS
@@ -195,6 +201,8 @@ fn is_next_pip(first: &Beep, next: &Beep) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::{SmallVec, smallvec};
+
     use super::*;
     use crate::audio::SampleTime;
     use crate::detect::activity::Cadence;
@@ -210,23 +218,6 @@ mod tests {
         let on = SampleTime(40_000);
         let beep = Beep { on, off: on.plus_ms(ms), hz: 1000.0, level_db: -20.0 };
         Candidate { beep, features: [0.0; BEEP_FEATURES], score, repeats: 0 }
-    }
-
-    fn evidence(end: SampleTime, beeps: Vec<Candidate>) -> Evidence {
-        Evidence {
-            end,
-            missing: false,
-            step: false,
-            beeps,
-            key: None,
-            sit: None,
-            fax: None,
-            progress: None,
-            progress_suspected: false,
-            progress_span: None,
-            tone: None,
-            sounding: [0.0; 2],
-        }
     }
 
     #[test]
@@ -256,10 +247,10 @@ mod tests {
                 ..Cadence::default()
             };
             let mut outcome = None;
-            for (now, beeps) in [(off.plus_ms(40), vec![candidate]), (off.plus_ms(230), Vec::new())] {
+            for (now, beeps) in [(off.plus_ms(40), smallvec![candidate]), (off.plus_ms(230), SmallVec::new())] {
                 let view = policy.view(now, Some(&speech), Belief::rules(Some(&speech)));
                 // The view borrows nothing of the policy that the step changes.
-                outcome = policy.by_beep(&evidence(now, beeps), &view, -45.0);
+                outcome = policy.by_beep(&Evidence { beeps, ..Evidence::nothing(now) }, &view, -45.0);
             }
             outcome.is_some()
         };

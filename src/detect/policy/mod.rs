@@ -259,10 +259,15 @@ impl Policy {
         self.listen.hotword.is_none().then_some(Event::InputStarted { at, input })
     }
 
+    /// Whether a decision for this label may end this listening: in hotword mode only a match does.
+    fn may_match(&self, label: Label) -> bool {
+        self.listen.hotword.is_none() || self.listen.accepts.contains(label)
+    }
+
     /// Whether an outcome ends this listening: in hotword mode only a match of the right length does.
     fn may_end(&self, outcome: &Outcome) -> bool {
         let Some(hotword) = self.listen.hotword else { return true };
-        if outcome.end != End::Decided || !self.listen.accepts.contains(outcome.label) {
+        if outcome.end != End::Decided || !self.may_match(outcome.label) {
             return false;
         }
         match outcome.timeline.beep {

@@ -50,11 +50,16 @@ impl Policy {
         let pause_ms = u64::from(speech.pause) * 10;
         let silence_ms = self.listen.speech_complete_timeout_ms.unwrap_or(self.settings.greeting_silence_ms);
         if self.listen.goal == Goal::Beep {
-            return (pause_ms >= silence_ms).then(|| self.without_beep(view, Label::Machine, NO_BEEP_SURE));
+            return (self.may_match(Label::Machine) && pause_ms >= silence_ms)
+                .then(|| self.without_beep(view, Label::Machine, NO_BEEP_SURE));
         }
         if self.awaiting.is_none() {
             let (label, score) = self.who(view, speech)?;
             let waits = self.listen.goal == Goal::Voicemail && label != Label::Human && label != Label::Music;
+            // No words each hop for what can't end the listening.
+            if !waits && !self.may_match(label) {
+                return None;
+            }
             if !waits {
                 let reason = describe(speech, belief, label);
                 return Some(view.conclude(label, view.sure(label, score), belief.method, reason));
@@ -63,7 +68,8 @@ impl Policy {
         }
         // Better known by now, perhaps: which kind of machine.
         let (label, score) = automated(belief);
-        (pause_ms >= silence_ms).then(|| self.without_beep(view, label, view.sure(label, score)))
+        (self.may_match(label) && pause_ms >= silence_ms)
+            .then(|| self.without_beep(view, label, view.sure(label, score)))
     }
 
     /// Whether the pause that runs has ended speech for good.
@@ -109,12 +115,14 @@ impl Policy {
         }
         let since = *self.music_since.get_or_insert(view.now);
         let seconds = view.now.ms_since(since) as f32 / 1000.0;
+        if view.now.ms_since(since) < MUSIC_MS || !self.may_match(Label::Music) {
+            return None;
+        }
         let reason = match view.belief.method {
             Method::Model => format!("model {probability:.2} music, for {seconds:.1} s"),
             Method::Rules => format!("sound without a gap: music for {seconds:.1} s"),
         };
-        (view.now.ms_since(since) >= MUSIC_MS)
-            .then(|| view.conclude(Label::Music, probability, view.belief.method, reason))
+        Some(view.conclude(Label::Music, probability, view.belief.method, reason))
     }
 
     /// The greeting ended and no beep came: the message can be left now.
