@@ -4,9 +4,16 @@
 //! 0 Hz is the tone: the grains' size gives the edges to a few milliseconds, their phase the frequency to a fraction of a
 //! hertz, and their spectrum, 250 Hz to either side in steps of 8 Hz, tells a tone or two from the harmonics of a voice.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several arrays of one length, indexed alike, become vector instructions"
+)]
+
 use std::f64::consts::TAU;
+use std::sync::LazyLock;
 
 use crate::audio::SampleTime;
+use crate::detect::numbers::{sum, vectorized};
 use crate::detect::spectrum::{Analyzer, HOP, WINDOW};
 
 /// The envelope is averaged over this many samples, and told every [`GRAIN`] samples.
@@ -134,7 +141,7 @@ impl Look {
         };
         smooth.extend((0..grains.len()).map(|grain| averaged(grains, grain)));
         let smooth = smooth.as_slice();
-        let size = |grain: &Option<(f32, f32)>| grain.map(|(re, im)| re.hypot(im));
+        let size = |grain: &Option<(f32, f32)>| grain.map(length);
         // The plateau: hops that certainly lie inside.
         let centre = WINDOW as u64 / 2;
         let inner = (
@@ -179,7 +186,8 @@ impl Look {
         let margin = GRAINS / 2 + 1;
         let (first, last) = (on + margin, off.saturating_sub(margin) + 1);
         inside.extend(
-            (first..last).filter_map(|grain| smooth[grain].map(|(re, im)| (grain as f64, re.hypot(im), im.atan2(re)))),
+            (first..last)
+                .filter_map(|grain| smooth[grain].map(|(re, im)| (grain as f64, length((re, im)), im.atan2(re)))),
         );
         let ripple = ripple(inside);
         let still = inside.windows(STILL).step_by(STILL / 4).map(self::ripple).fold(ripple, f32::min);
@@ -269,58 +277,80 @@ fn averaged(grains: &[Option<Grain>], grain: usize) -> Option<(f32, f32)> {
     sum.map(|(re, im)| (re * (2.0 / SMOOTH as f32), im * (2.0 / SMOOTH as f32)))
 }
 
+/// A complex number's absolute value.
+fn length((re, im): (f32, f32)) -> f32 {
+    (re * re + im * im).sqrt()
+}
+
 /// A turn's cosines and sines over a grain, and over the whole of it.
 struct Turn {
-    cosines: [f64; GRAIN],
-    sines: [f64; GRAIN],
+    cosines: [f32; GRAIN],
+    sines: [f32; GRAIN],
     whole: (f64, f64),
 }
 
 impl Turn {
-    fn of(hz: f64) -> Self {
-        let (sin, cos) = (TAU * hz / SAMPLE_RATE).sin_cos();
+    /// That of cosine and sine of one sample's turn.
+    #[inline(always)]
+    fn of(sample: (f64, f64)) -> Self {
         let (mut cosines, mut sines) = ([1.0; GRAIN], [0.0; GRAIN]);
-        for n in 1..GRAIN {
-            (cosines[n], sines[n]) =
-                (cosines[n - 1] * cos - sines[n - 1] * sin, cosines[n - 1] * sin + sines[n - 1] * cos);
+        let mut whole = sample;
+        // What is known, turned on by as much.
+        for doubled in 0..GRAIN.trailing_zeros() {
+            let known = 1 << doubled;
+            for n in 0..known {
+                (cosines[known + n], sines[known + n]) = turned((cosines[n], sines[n]), whole);
+            }
+            whole = turned(whole, whole);
         }
-        let (last_cos, last_sin) = (cosines[GRAIN - 1], sines[GRAIN - 1]);
-        Self { cosines, sines, whole: (last_cos * cos - last_sin * sin, last_cos * sin + last_sin * cos) }
+        Self { cosines: cosines.map(|cos| cos as f32), sines: sines.map(|sin| sin as f32), whole }
     }
+}
+
+/// A complex product.
+#[inline(always)]
+fn turned((re, im): (f64, f64), (cos, sin): (f64, f64)) -> (f64, f64) {
+    (re * cos - im * sin, re * sin + im * cos)
 }
 
 /// The samples mixed down along the path: one complex value per grain. One with missing samples has none.
 fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer, grains: &mut Vec<Option<Grain>>) {
-    /// Partial sums of a grain: vector instructions.
-    const LANES: usize = 4;
-    const SCALE: f64 = 1.0 / 32_768.0;
-    let bent = path.bend() != 0.0;
-    let mut turn = Turn::of(f64::from(path.hz_at(from, 0)));
-    let mut at = (1.0, 0.0);
+    const SCALE: f32 = 1.0 / 32_768.0;
+    let turn_of = |hz: f64| {
+        let (sin, cos) = (TAU * hz / SAMPLE_RATE).sin_cos();
+        (cos, sin)
+    };
+    let mut sample_turn = turn_of(f64::from(path.hz_at(from, 0)));
+    // From grain to grain it turns faster, or more slowly, by as much each time.
+    let bend = path.bend();
+    let faster = turn_of(bend * GRAIN as f64 / SAMPLE_RATE);
     let count = (to.0.saturating_sub(from.0)) as usize / GRAIN;
-    for n in 0..count {
-        if bent {
-            turn = Turn::of(f64::from(path.hz_at(from, n)));
-        }
-        grains.push(analyzer.piece::<GRAIN>(from.0 + (n * GRAIN) as u64).map(|samples| {
-            let (mut re, mut im, mut energy) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-            for (n, sample) in samples.into_iter().enumerate() {
-                let sample = f64::from(sample);
-                re[n % LANES] += sample * turn.cosines[n];
-                im[n % LANES] -= sample * turn.sines[n];
-                energy[n % LANES] += sample * sample;
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut turn = Turn::of(sample_turn);
+            let mut at = (1.0, 0.0);
+            for n in 0..count {
+                if bend != 0.0 && n > 0 {
+                    sample_turn = turned(sample_turn, faster);
+                    turn = Turn::of(sample_turn);
+                }
+                grains.push(analyzer.piece::<GRAIN>(from.0 + (n * GRAIN) as u64).map(|samples| {
+                    let (mut re, mut im, mut energy) = ([0.0; GRAIN], [0.0; GRAIN], [0.0; GRAIN]);
+                    for n in 0..GRAIN {
+                        let sample = SCALE * f32::from(samples[n]);
+                        re[n] = sample * turn.cosines[n];
+                        im[n] = -sample * turn.sines[n];
+                        energy[n] = sample * sample;
+                    }
+                    let (re, im) = (f64::from(sum(&re)), f64::from(sum(&im)));
+                    let (re, im) = turned((re, im), (at.0, -at.1));
+                    Grain { re: re as f32, im: im as f32, energy: sum(&energy) }
+                }));
+                at = turned(at, turn.whole);
             }
-            let (re, im) = (re.iter().sum::<f64>(), im.iter().sum::<f64>());
-            let energy = energy.iter().sum::<f64>() * SCALE * SCALE;
-            Grain {
-                re: ((re * at.0 + im * at.1) * SCALE) as f32,
-                im: ((im * at.0 - re * at.1) * SCALE) as f32,
-                energy: energy as f32,
-            }
-        }));
-        let (cos, sin) = turn.whole;
-        at = (at.0 * cos - at.1 * sin, at.1 * cos + at.0 * sin);
-    }
+        },
+    );
 }
 
 /// Spread of the sizes, relative to their mean.
@@ -373,11 +403,14 @@ fn spectrum(inner: &[Option<Grain>]) -> (f32, f32, f32, f32) {
     let spare = inner.len() - length;
     let spectra = (2 * spare / POINTS + 1).min(SPECTRA);
     let mut power = [0.0; POINTS];
+    let mut window = [0.0; POINTS];
+    for (place, window) in window.iter_mut().take(length).enumerate() {
+        *window = 0.5 - 0.5 * (std::f32::consts::TAU * (place as f32 + 0.5) / length as f32).cos();
+    }
     for n in 0..spectra {
         let from = if spectra > 1 { n * spare / (spectra - 1) } else { spare / 2 };
         let mut points = [(0.0, 0.0); POINTS];
-        for (place, (point, grain)) in points.iter_mut().zip(&inner[from..from + length]).enumerate() {
-            let window = 0.5 - 0.5 * (std::f32::consts::TAU * (place as f32 + 0.5) / length as f32).cos();
+        for ((point, grain), window) in points.iter_mut().zip(&inner[from..from + length]).zip(window) {
             *point = grain.map_or((0.0, 0.0), |grain| (window * grain.re, window * grain.im));
         }
         transform(&mut points);
@@ -406,6 +439,9 @@ fn spectrum(inner: &[Option<Grain>]) -> (f32, f32, f32, f32) {
 /// The discrete Fourier transform in place (J. W. Cooley and J. W. Tukey, 1965); bins in no matter which order would do, these are
 /// in that of their frequencies.
 fn transform(points: &mut [(f32, f32); POINTS]) {
+    /// Sines and cosines of the first half of a turn, backwards.
+    static TURNS: LazyLock<[(f32, f32); POINTS / 2]> =
+        LazyLock::new(|| std::array::from_fn(|n| (-std::f32::consts::TAU * n as f32 / POINTS as f32).sin_cos()));
     const BITS: u32 = POINTS.trailing_zeros();
     for n in 0..POINTS {
         let other = n.reverse_bits() >> (usize::BITS - BITS);
@@ -416,7 +452,7 @@ fn transform(points: &mut [(f32, f32); POINTS]) {
     let mut half = 1;
     while half < POINTS {
         for n in 0..half {
-            let (sin, cos) = (-std::f32::consts::PI * n as f32 / half as f32).sin_cos();
+            let (sin, cos) = TURNS[n * (POINTS / 2 / half)];
             for low in (n..POINTS).step_by(2 * half) {
                 let (re, im) = points[low + half];
                 let turned = (re * cos - im * sin, re * sin + im * cos);

@@ -15,8 +15,8 @@ mod product;
 use crate::detect::network::product::{ROWS, Weights};
 use crate::detect::numbers::{sigmoid, softmax, tanh, vectorized};
 
-/// Rows that are worked off together: their numbers and the weights fit into a processor's own cache.
-const TOGETHER: usize = 2 * ROWS;
+/// Rows that are worked off together: their numbers fit into a processor's own cache, and all weights are read once for so many.
+const TOGETHER: usize = 8 * ROWS;
 
 /// A network, and room for what is in between.
 pub(super) struct Network {
@@ -24,6 +24,8 @@ pub(super) struct Network {
     pub(super) widths: Widths,
     /// Rows in between; the first two are the inputs'.
     rows: Vec<Rows>,
+    /// Where they lie: room for [`TOGETHER`] of them, one after the other those that are not needed at the same time.
+    rooms: Vec<Vec<f32>>,
     steps: Vec<Step>,
     /// Where the outputs are.
     posteriors: usize,
@@ -43,10 +45,10 @@ pub(super) struct Widths {
 const FEATURES: usize = 0;
 const STATE: usize = 1;
 
-/// [`TOGETHER`] rows of so many numbers.
+/// Rows of so many numbers, and the room where they lie.
 struct Rows {
     width: usize,
-    numbers: Vec<f32>,
+    room: usize,
 }
 
 /// One operator: where it reads, and where it writes.
@@ -69,6 +71,22 @@ enum Work {
     Softmax(usize),
     /// Parts of rows, one after the other: where from, the first number, how many.
     Parts(Vec<(usize, usize, usize)>),
+}
+
+impl Work {
+    /// The rows that it reads.
+    fn reads(&self) -> Vec<usize> {
+        match self {
+            Self::Product(from, _)
+            | Self::With(_, from, _)
+            | Self::From(_, _, from)
+            | Self::Tanh(from)
+            | Self::Sigmoid(from)
+            | Self::Softmax(from) => vec![*from],
+            Self::Both(_, one, other) => vec![*one, *other],
+            Self::Parts(parts) => parts.iter().map(|part| part.0).collect(),
+        }
+    }
 }
 
 /// What becomes of two numbers.
@@ -102,27 +120,27 @@ impl Network {
             {
                 return;
             }
-            self.rows[FEATURES].numbers[..features.len()].copy_from_slice(features);
-            self.rows[STATE].numbers[..states.len()].copy_from_slice(states);
-            let (rows, steps) = (&mut self.rows, &self.steps);
+            let (rows, rooms, steps) = (&self.rows, &mut self.rooms, &self.steps);
+            rooms[rows[FEATURES].room][..features.len()].copy_from_slice(features);
+            rooms[rows[STATE].room][..states.len()].copy_from_slice(states);
             vectorized(
                 #[inline(always)]
-                || work_off(rows, steps, count),
+                || work_off(rows, rooms, steps, count),
             );
-            posteriors.copy_from_slice(&self.rows[self.posteriors].numbers[..posteriors.len()]);
-            states_out.copy_from_slice(&self.rows[self.state_out].numbers[..states_out.len()]);
+            posteriors.copy_from_slice(&rooms[rows[self.posteriors].room][..posteriors.len()]);
+            states_out.copy_from_slice(&rooms[rows[self.state_out].room][..states_out.len()]);
         }
     }
 }
 
 /// Works off the steps for the first `count` rows.
 #[inline(always)]
-fn work_off(rows: &mut [Rows], steps: &[Step], count: usize) {
+fn work_off(rows: &[Rows], rooms: &mut [Vec<f32>], steps: &[Step], count: usize) {
     for step in steps {
-        let width = rows[step.into].width;
-        let mut into = std::mem::take(&mut rows[step.into].numbers);
+        let Rows { width, room } = rows[step.into];
+        let mut into = std::mem::take(&mut rooms[room]);
         let out = &mut into[..count * width];
-        let of = |from: usize| &rows[from].numbers[..count * rows[from].width];
+        let of = |from: usize| &rooms[rows[from].room][..count * rows[from].width];
         match &step.work {
             Work::Product(from, weights) => weights.product(of(*from), out),
             Work::Both(both, one, other) => match both {
@@ -158,7 +176,7 @@ fn work_off(rows: &mut [Rows], steps: &[Step], count: usize) {
                 }
             }
         }
-        rows[step.into].numbers = into;
+        rooms[room] = into;
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn plan(graph: &Graph<'_>) -> Option<Network> {
         posteriors: width(&graph.outputs, "posteriors")?,
         state_out: width(&graph.outputs, "state_out")?,
     };
-    let mut planner = Planner { graph, places: HashMap::new(), rows: Vec::new(), steps: Vec::new(), numbers: 0 };
+    let mut planner = Planner { graph, places: HashMap::new(), widths: Vec::new(), steps: Vec::new(), numbers: 0 };
     // The inputs lie where they are looked for.
     debug_assert_eq!((FEATURES, STATE), (0, 1));
     planner.add("features", widths.features)?;
@@ -27,33 +27,67 @@ pub(super) fn plan(graph: &Graph<'_>) -> Option<Network> {
     for node in &graph.nodes {
         planner.node(node)?;
     }
-    let Planner { places, rows, steps, .. } = planner;
-    let place = |name, width| places.get(name).copied().filter(|place| rows[*place].width == width);
+    let Planner { places, widths: of_rows, steps, .. } = planner;
+    let place = |name, width| places.get(name).copied().filter(|place| of_rows[*place] == width);
     let posteriors = place("posteriors", widths.posteriors)?;
     let state_out = place("state_out", widths.state_out)?;
-    Some(Network { widths, rows, steps, posteriors, state_out })
+    let (rows, rooms) = share(&of_rows, &steps, [posteriors, state_out]);
+    Some(Network { widths, rows, rooms, steps, posteriors, state_out })
+}
+
+/// Finds room for all rows: one that was read for the last time leaves its room to another. No step writes where it reads.
+fn share(widths: &[usize], steps: &[Step], outputs: [usize; 2]) -> (Vec<Rows>, Vec<Vec<f32>>) {
+    // The step that reads a row last; an output is read after all of them, the inputs are written before.
+    let mut last: Vec<Option<usize>> = vec![None; widths.len()];
+    for (n, step) in steps.iter().enumerate() {
+        step.work.reads().into_iter().for_each(|from| last[from] = Some(n));
+    }
+    outputs.into_iter().for_each(|output| last[output] = Some(steps.len()));
+    let mut rooms = vec![widths[FEATURES], widths[STATE]];
+    let mut rows: Vec<Rows> = widths.iter().map(|&width| Rows { width, room: 0 }).collect();
+    (rows[FEATURES].room, rows[STATE].room) = (0, 1);
+    let mut free: Vec<usize> = Vec::new();
+    for (n, step) in steps.iter().enumerate() {
+        let width = widths[step.into];
+        let nearest = (0..free.len()).min_by_key(|&at| rooms[free[at]].abs_diff(width));
+        let room = nearest.map_or(rooms.len(), |at| free.swap_remove(at));
+        if room == rooms.len() {
+            rooms.push(width);
+        }
+        rooms[room] = rooms[room].max(width);
+        rows[step.into].room = room;
+        let over = step.work.reads().into_iter().filter(|&from| last[from] == Some(n));
+        let mut over: Vec<usize> = over.map(|from| rows[from].room).collect();
+        if last[step.into].is_none() {
+            over.push(room);
+        }
+        over.sort_unstable();
+        over.dedup();
+        free.extend(over);
+    }
+    (rows, rooms.into_iter().map(|width| vec![0.0; TOGETHER * width]).collect())
 }
 
 struct Planner<'a> {
     graph: &'a Graph<'a>,
-    /// Rows by their names.
+    /// Rows by their names, and how many numbers they have.
     places: HashMap<&'a str, usize>,
-    rows: Vec<Rows>,
+    widths: Vec<usize>,
     steps: Vec<Step>,
     numbers: usize,
 }
 
 impl<'a> Planner<'a> {
-    /// Makes room for rows.
+    /// Takes up rows.
     fn add(&mut self, name: &'a str, width: usize) -> Option<usize> {
         self.numbers += width;
         let known = self.places.contains_key(name) || self.graph.constants.contains_key(name);
         if known || width == 0 || width > WIDEST || self.numbers > MOST_NUMBERS {
             return None;
         }
-        self.rows.push(Rows { width, numbers: vec![0.0; TOGETHER * width] });
-        self.places.insert(name, self.rows.len() - 1);
-        Some(self.rows.len() - 1)
+        self.widths.push(width);
+        self.places.insert(name, self.widths.len() - 1);
+        Some(self.widths.len() - 1)
     }
 
     fn step(&mut self, name: &'a str, width: usize, work: Work) -> Option<()> {
@@ -64,7 +98,7 @@ impl<'a> Planner<'a> {
 
     fn place(&self, name: &str) -> Option<(usize, usize)> {
         let place = *self.places.get(name)?;
-        Some((place, self.rows[place].width))
+        Some((place, self.widths[place]))
     }
 
     fn constant(&self, name: &str) -> Option<&'a Constant> {

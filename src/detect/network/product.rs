@@ -32,40 +32,39 @@ impl Weights {
         self.outputs
     }
 
-    /// The product of all rows in `heard`.
+    /// The product of all rows in `heard`. A stripe is used for all of them while it is at hand in the processor's nearest cache.
     #[inline(always)]
     pub(super) fn product(&self, heard: &[f32], out: &mut [f32]) {
-        let (mut heard, mut out) = (heard, out);
-        while heard.len() >= ROWS * self.inputs && out.len() >= ROWS * self.outputs {
-            let (some, rest) = heard.split_at(ROWS * self.inputs);
-            let (into, left) = out.split_at_mut(ROWS * self.outputs);
-            self.rows::<ROWS>(some, into);
-            (heard, out) = (rest, left);
-        }
-        for (heard, out) in heard.chunks_exact(self.inputs).zip(out.chunks_exact_mut(self.outputs)) {
-            self.rows::<1>(heard, out);
+        for (n, stripe) in self.stripes.chunks_exact(self.inputs).enumerate() {
+            let first = n * COLUMNS;
+            let rows = heard.chunks(ROWS * self.inputs).zip(out.chunks_mut(ROWS * self.outputs));
+            for (heard, out) in rows {
+                match heard.len() / self.inputs {
+                    ROWS => self.rows::<ROWS>(stripe, first, heard, out),
+                    3 => self.rows::<3>(stripe, first, heard, out),
+                    2 => self.rows::<2>(stripe, first, heard, out),
+                    _ => self.rows::<1>(stripe, first, heard, out),
+                }
+            }
         }
     }
 
-    /// The product of `N` rows. Each sum is added up in the order of what is heard.
+    /// A stripe's columns of the product of `N` rows. Each sum is added up in the order of what is heard.
     #[inline(always)]
-    fn rows<const N: usize>(&self, heard: &[f32], out: &mut [f32]) {
+    fn rows<const N: usize>(&self, stripe: &[[f32; COLUMNS]], first: usize, heard: &[f32], out: &mut [f32]) {
         let heard: [&[f32]; N] = std::array::from_fn(|row| &heard[row * self.inputs..][..self.inputs]);
-        for (n, stripe) in self.stripes.chunks_exact(self.inputs).enumerate() {
-            let mut sums = [[0.0; COLUMNS]; N];
-            for (input, weights) in stripe.iter().enumerate() {
-                for row in 0..N {
-                    let number = heard[row][input];
-                    for column in 0..COLUMNS {
-                        sums[row][column] += number * weights[column];
-                    }
+        let mut sums = [[0.0; COLUMNS]; N];
+        for (input, weights) in stripe.iter().enumerate() {
+            for row in 0..N {
+                let number = heard[row][input];
+                for column in 0..COLUMNS {
+                    sums[row][column] += number * weights[column];
                 }
             }
-            let first = n * COLUMNS;
-            let columns = COLUMNS.min(self.outputs - first);
-            for (row, sums) in sums.iter().enumerate() {
-                out[row * self.outputs + first..][..columns].copy_from_slice(&sums[..columns]);
-            }
+        }
+        let columns = COLUMNS.min(self.outputs - first);
+        for (row, sums) in sums.iter().enumerate() {
+            out[row * self.outputs + first..][..columns].copy_from_slice(&sums[..columns]);
         }
     }
 }
@@ -76,7 +75,7 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_definition() {
-        for (rows, inputs, outputs) in [(1, 1, 1), (3, 7, 15), (4, 20, 16), (9, 33, 50)] {
+        for (rows, inputs, outputs) in [(1, 1, 1), (2, 3, 17), (3, 7, 15), (4, 20, 16), (9, 33, 50)] {
             let number = |n: usize| ((n * 37 + 11) % 101) as f32 / 50.0 - 1.0;
             let heard: Vec<f32> = (0..rows * inputs).map(number).collect();
             let matrix: Vec<f32> = (0..inputs * outputs).map(|n| number(n + 5)).collect();
