@@ -335,18 +335,22 @@ fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer, 
                     sample_turn = turned(sample_turn, faster);
                     turn = Turn::of(sample_turn);
                 }
-                grains.push(analyzer.piece::<GRAIN>(from.0 + (n * GRAIN) as u64).map(|samples| {
-                    let (mut re, mut im, mut energy) = ([0.0; GRAIN], [0.0; GRAIN], [0.0; GRAIN]);
-                    for n in 0..GRAIN {
-                        let sample = SCALE * f32::from(samples[n]);
-                        re[n] = sample * turn.cosines[n];
-                        im[n] = -sample * turn.sines[n];
-                        energy[n] = sample * sample;
-                    }
-                    let (re, im) = (f64::from(sum(&re)), f64::from(sum(&im)));
-                    let (re, im) = turned((re, im), (at.0, -at.1));
-                    Grain { re: re as f32, im: im as f32, energy: sum(&energy) }
-                }));
+                let samples = analyzer.piece::<GRAIN>(from.0 + (n * GRAIN) as u64);
+                grains.push(samples.map(
+                    #[inline(always)]
+                    |samples| {
+                        let (mut re, mut im, mut energy) = ([0.0; GRAIN], [0.0; GRAIN], [0.0; GRAIN]);
+                        for n in 0..GRAIN {
+                            let sample = SCALE * f32::from(samples[n]);
+                            re[n] = sample * turn.cosines[n];
+                            im[n] = -sample * turn.sines[n];
+                            energy[n] = sample * sample;
+                        }
+                        let (re, im) = (f64::from(sum(&re)), f64::from(sum(&im)));
+                        let (re, im) = turned((re, im), (at.0, -at.1));
+                        Grain { re: re as f32, im: im as f32, energy: sum(&energy) }
+                    },
+                ));
                 at = turned(at, turn.whole);
             }
         },

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Samples that are kept at least and at most: 1.0 s and 4.1 s.
-const LEAST: usize = 8_192;
+/// Samples that are kept at least and at most: 0.5 s and 4.1 s.
+const LEAST: usize = 4_096;
 const MOST: usize = 32_768;
 /// What is not needed any more is kept for so many samples: 10 s. Sound that needs it once is likely to need it again.
 const PATIENCE: u64 = 80_000;
@@ -62,7 +62,7 @@ impl Ring {
         }
     }
 
-    /// Says that samples from there on may still be looked at; those of the last second may in any case.
+    /// Says that samples from there on may still be looked at; the last [`LEAST`] may in any case.
     pub(super) fn keep_from(&mut self, from: u64) {
         // What comes before this is said again.
         let needed = usize::try_from(self.end - from.min(self.end)).unwrap_or(MOST) + LEAST / 8;
@@ -88,6 +88,7 @@ impl Ring {
     }
 
     /// The samples from `from` on; `None` if some of them did not arrive, are no longer kept, or are not there yet.
+    #[inline]
     pub(super) fn piece<const N: usize>(&self, from: u64) -> Option<[i16; N]> {
         let to = from + N as u64;
         let kept = to <= self.end && from >= self.begin && from + self.samples.len() as u64 >= self.end;

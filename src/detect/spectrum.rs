@@ -136,6 +136,7 @@ impl Analyzer {
     }
 
     /// The samples from `from` on; `None` if some of them did not arrive, are no longer kept, or are not there yet.
+    #[inline]
     pub(super) fn piece<const N: usize>(&self, from: u64) -> Option<[i16; N]> {
         self.ring.piece(from)
     }

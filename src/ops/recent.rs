@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::detect::{Keep, Label};
 use crate::ops::Metrics;
@@ -163,8 +164,8 @@ struct Memory {
     calls: VecDeque<(Instant, RecentCall)>,
     /// The number of the first one.
     first: u64,
-    /// The numbers of the calls that have a name.
-    names: HashMap<Arc<str>, Vec<u64>>,
+    /// The numbers of the calls that have a name; hardly ever more than one.
+    names: HashMap<Arc<str>, SmallVec<[u64; 1]>>,
 }
 
 impl RecentCalls {
@@ -185,8 +186,13 @@ impl RecentCalls {
             if memory.calls.len() >= self.0.config.max_calls {
                 memory.forget_first();
             }
-            let call =
-                RecentCall { call_id: Arc::clone(call_id), uuid: None, door, decisions: Vec::new(), correct: None };
+            let call = RecentCall {
+                call_id: Arc::clone(call_id),
+                uuid: None,
+                door,
+                decisions: Vec::with_capacity(1),
+                correct: None,
+            };
             memory.calls.push_back((now, call));
             let number = memory.first + memory.calls.len() as u64 - 1;
             memory.names.entry(Arc::clone(call_id)).or_default().push(number);

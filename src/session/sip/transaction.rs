@@ -1,7 +1,7 @@
 //! Server transactions, RFC 3261 section 17.2 with the Accepted state of RFC 6026.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::session::sip::endpoint::CallId;
@@ -84,8 +84,8 @@ enum State {
 /// forgotten with the final response.
 #[derive(Debug)]
 pub(super) struct ServerTransaction {
-    key: Arc<Key>,
-    merge_key: Option<Arc<MergeKey>>,
+    key: Digest,
+    merge_key: Option<Digest>,
     /// The request's fields, its topmost Via stamped; none after the final response.
     pub(super) headers: Headers,
     /// Where responses go.
@@ -113,12 +113,18 @@ pub(super) struct Opening<'a> {
     pub(super) call: CallId,
 }
 
+/// What is left of a key: 128 bits by two hash functions whose secrets are this process's alone, so that nobody can find two keys
+/// with the same. Keys are long, and remembered for half a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Digest(u64, u64);
+
 /// All requests that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct ServerTransactions {
     all: HashMap<TransactionId, Box<ServerTransaction>>,
-    by_key: HashMap<Arc<Key>, TransactionId>,
-    by_merge_key: HashMap<Arc<MergeKey>, TransactionId>,
+    by_key: HashMap<Digest, TransactionId>,
+    by_merge_key: HashMap<Digest, TransactionId>,
+    secrets: [RandomState; 2],
     count: u64,
 }
 
@@ -127,9 +133,9 @@ impl ServerTransactions {
         self.count += 1;
         let id = TransactionId(self.count);
         let Opening { key, merge_key, request, peer, sent_by_port, tag, call } = opening;
-        let (key, merge_key) = (Arc::new(key), merge_key.map(Arc::new));
-        self.by_key.insert(Arc::clone(&key), id);
-        self.by_merge_key.extend(merge_key.iter().map(|key| (Arc::clone(key), id)));
+        let (key, merge_key) = (self.digest(&key), merge_key.map(|key| self.digest(&key)));
+        self.by_key.insert(key, id);
+        self.by_merge_key.extend(merge_key.map(|key| (key, id)));
         let (headers, method) = (request.headers.clone(), request.method.clone());
         let (state, last) = (State::Proceeding, None);
         let transaction =
@@ -139,7 +145,12 @@ impl ServerTransactions {
     }
 
     pub(super) fn find(&self, key: &Key) -> Option<TransactionId> {
-        self.by_key.get(key).copied()
+        self.by_key.get(&self.digest(key)).copied()
+    }
+
+    fn digest(&self, key: &impl Hash) -> Digest {
+        let [one, other] = &self.secrets;
+        Digest(one.hash_one(key), other.hash_one(key))
     }
 
     pub(super) fn get(&self, id: TransactionId) -> Option<&ServerTransaction> {
@@ -147,7 +158,7 @@ impl ServerTransactions {
     }
 
     pub(super) fn has_merge_key(&self, key: &MergeKey) -> bool {
-        self.by_merge_key.contains_key(key)
+        self.by_merge_key.contains_key(&self.digest(key))
     }
 
     pub(super) fn len(&self) -> usize {
