@@ -15,8 +15,9 @@ mod product;
 use crate::detect::network::product::{ROWS, Weights};
 use crate::detect::numbers::{sigmoid, softmax, tanh, vectorized};
 
-/// Rows that are worked off together: their numbers fit into a processor's own cache, and all weights are read once for so many.
-const TOGETHER: usize = 8 * ROWS;
+/// Rows that are worked off together: their numbers fit into a processor's own cache beside a stripe of weights, all of which are
+/// read once for so many.
+const TOGETHER: usize = 4 * ROWS;
 
 /// A network, and room for what is in between.
 pub(super) struct Network {

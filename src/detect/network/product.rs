@@ -64,7 +64,12 @@ impl Weights {
         }
         let columns = COLUMNS.min(self.outputs - first);
         for (row, sums) in sums.iter().enumerate() {
-            out[row * self.outputs + first..][..columns].copy_from_slice(&sums[..columns]);
+            let out = &mut out[row * self.outputs + first..][..columns];
+            match out.as_mut_array::<COLUMNS>() {
+                // A whole stripe needs no call to copy it.
+                Some(out) => *out = *sums,
+                None => out.copy_from_slice(&sums[..columns]),
+            }
         }
     }
 }
