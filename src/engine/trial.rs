@@ -35,11 +35,12 @@ impl Trial {
     /// A worker with so many streams of these formats, each of which listens.
     ///
     /// # Errors
-    /// When its poll can't be made, or there is no port.
+    /// When its poll can't be made, there is no port, or the model can't be loaded: nothing else is measured in its place.
     pub fn new(config: &Config, streams: usize, formats: &media::Formats, listen: &Listen) -> io::Result<Self> {
         let detect = Arc::clone(&config.detect);
         let load = move || Model::load(&detect).unwrap_or_else(|_| Model::rules());
-        let mut worker = Worker::new(load(), Box::new(load), Arc::default(), &config.engine)?;
+        let model = Model::load(&config.detect).map_err(io::Error::other)?;
+        let mut worker = Worker::new(model, Box::new(load), Arc::default(), &config.engine)?;
         let (events_of, heard) = unbounded_channel();
         let (ports, plans) = (Arc::new(Ports::new(&config.rtp)), Plans::default());
         let mut addresses = Vec::with_capacity(streams);
