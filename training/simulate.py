@@ -27,10 +27,17 @@ import tones
 
 RATE = 8000
 LONGEST = 20.0
-# Share of the calls by class.
+# Share of the calls by form and class. Menus and assistants are as rare as they are on the telephone among the ordinary calls, and
+# less so among the hard ones: what they say is learned from few voices.
 SHARES = {
-    "human": 0.33, "machine": 0.265, "ivr": 0.11, "screening": 0.08, "music": 0.05, "silence": 0.06,
-    "fax": 0.03, "sit": 0.03, "busy": 0.025, "ringback": 0.03,
+    "ordinary": {
+        "human": 0.33, "machine": 0.265, "ivr": 0.11, "screening": 0.08, "music": 0.05, "silence": 0.06,
+        "fax": 0.03, "sit": 0.03, "busy": 0.025, "ringback": 0.03,
+    },
+    "hard": {
+        "human": 0.28, "machine": 0.23, "ivr": 0.15, "screening": 0.16, "music": 0.05, "silence": 0.06,
+        "fax": 0.015, "sit": 0.02, "busy": 0.015, "ringback": 0.02,
+    },
 }
 
 CLIPS = None
@@ -476,13 +483,13 @@ def make(job):
 
 
 def plan(calls, seed, out, ordinary, dry):
-    """The calls to make: shares by class, folds in turn, the share `ordinary` of each of the ordinary form."""
+    """The calls to make: the share `ordinary` of the ordinary form, shares by class in each form, folds in turn."""
     jobs = []
-    for label, share in SHARES.items():
-        count = round(share * calls)
-        jobs += [(label, n % bank.FOLDS, n // bank.FOLDS < ordinary * count / bank.FOLDS) for n in range(count)]
-    np.random.default_rng(seed).shuffle(jobs)
-    return [(number, str(label), int(fold), str(form) == "True", seed, str(out), dry) for number, (label, fold, form) in enumerate(jobs)]
+    for form, of_form in (("ordinary", ordinary), ("hard", 1 - ordinary)):
+        for label, share in SHARES[form].items():
+            jobs += [(label, n % bank.FOLDS, form == "ordinary") for n in range(round(share * of_form * calls))]
+    order = np.random.default_rng(seed).permutation(len(jobs))
+    return [(number, *jobs[n], seed, str(out), dry) for number, n in enumerate(order)]
 
 
 def main():

@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     /// What a person lost costs, where an automated answer that is not found costs 1: one row for each number.
     #[arg(long, value_name = "COST", value_delimiter = ',', default_value = "0.5,1,2,4,8,16,32")]
     loss: Vec<f64>,
+    /// What it costs that an automated answer is told as another kind.
+    #[arg(long, value_name = "COST", default_value_t = 0.3)]
+    kind: f64,
     /// What a second costs that a person waits.
     #[arg(long, value_name = "COST", default_value_t = 0.02)]
     person_second: f64,
@@ -118,8 +121,12 @@ fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow
         |(), without| {
             let mut points: Vec<Point> = Vec::new();
             for loss in &arguments.loss {
-                let minds =
-                    Minds { loss: *loss, person_s: arguments.person_second, automated_s: arguments.automated_second };
+                let minds = Minds {
+                    loss: *loss,
+                    kind: arguments.kind,
+                    person_s: arguments.person_second,
+                    automated_s: arguments.automated_second,
+                };
                 points.push(cases.search(start, points.last(), minds, *without, arguments.steps));
             }
             points
@@ -157,6 +164,7 @@ fn is_better(one: &Point, other: &Point) -> bool {
     let (Some(one), Some(other)) = (&one.measured, &other.measured) else { return false };
     one.human_loss <= other.human_loss
         && one.automated_told >= other.automated_told
+        && one.kind_told >= other.kind_told
         && one.automated_median_s <= other.automated_median_s
 }
 
@@ -164,7 +172,7 @@ fn lost(row: &Point) -> f32 {
     row.measured.as_ref().map_or(1.0, |measured| measured.human_loss)
 }
 
-const HEAD: &str = "cost   people lost            told human             automated told         people median, 95 %  automated median  calibration error, before and after";
+const HEAD: &str = "cost   people lost            told human             automated told         its kind  people median, 95 %  automated median  calibration error, before and after";
 
 fn line(name: &str, measured: &Measured, errors: [f64; 2]) -> String {
     let share = |share: f32, (low, high): (f32, f32)| {
@@ -172,10 +180,11 @@ fn line(name: &str, measured: &Measured, errors: [f64; 2]) -> String {
         format!("{:.2} % [{:.2}-{:.2}]", percent(share), percent(low), percent(high))
     };
     format!(
-        "{name:<6} {:<22} {:<22} {:<22} {:.2} s, {:.2} s  {:.2} s  {:.1} %, {:.1} %",
+        "{name:<6} {:<22} {:<22} {:<22} {:<9} {:.2} s, {:.2} s  {:.2} s  {:.1} %, {:.1} %",
         share(measured.human_loss, measured.human_loss_interval),
         share(measured.people_told_human, measured.people_told_human_interval),
         share(measured.automated_told, measured.automated_told_interval),
+        measured.kind_told.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0)),
         measured.people_median_s,
         measured.people_p95_s,
         measured.automated_median_s,

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::audio::SampleTime;
+use crate::detect::per_hop::PerHop;
 use crate::detect::spectrum::{HOP, Hop, SILENCE_DB};
 use crate::detect::voice::{LOOKAHEAD, Voice};
 
@@ -121,7 +122,7 @@ pub struct Activity {
     /// Hops whose word has not come yet, oldest first.
     waiting: VecDeque<Past>,
     /// The words that have come, in 255ths, and the last hop that has one.
-    words: [u8; WORDS],
+    words: PerHop<u8, WORDS>,
     worded: SampleTime,
     run: Option<Run>,
     last_hz: [f32; 2],
@@ -151,7 +152,7 @@ impl Default for Activity {
             block_hops: 0,
             voice: Voice::default(),
             waiting: VecDeque::with_capacity(LOOKAHEAD + 1),
-            words: [0; WORDS],
+            words: PerHop::filled(0),
             worded: SampleTime(0),
             run: None,
             last_hz: [0.0; 2],
@@ -202,7 +203,7 @@ impl Activity {
     pub(super) fn likely(&self, from: SampleTime, to: SampleTime) -> f32 {
         let last = self.worded.min(to).0 / HOP as u64;
         let first = (from.0 / HOP as u64).max((self.worded.0 / HOP as u64 + 1).saturating_sub(WORDS as u64));
-        let words = (first..=last).map(|hop| f32::from(self.words[hop as usize % WORDS]));
+        let words = (first..=last).map(|hop| f32::from(self.words.at(SampleTime(hop * HOP as u64))));
         words.sum::<f32>() / ((last + 1).saturating_sub(first).max(1) as f32 * 255.0)
     }
 
@@ -215,7 +216,7 @@ impl Activity {
     /// Takes one hop.
     pub fn push(&mut self, hop: &Hop) {
         if hop.tainted {
-            self.words[place(hop.end)] = 0;
+            self.words.set(hop.end, 0);
             return;
         }
         self.follow_floor(hop.level_db);
@@ -225,7 +226,7 @@ impl Activity {
         if self.waiting.len() > LOOKAHEAD
             && let Some(past) = self.waiting.pop_front()
         {
-            self.words[place(past.end)] = (likely * 255.0) as u8;
+            self.words.set(past.end, (likely * 255.0) as u8);
             self.worded = past.end;
             if past.end > self.since && self.hear(past, likely) {
                 return;
@@ -386,9 +387,4 @@ impl Activity {
             self.block_hops = 0;
         }
     }
-}
-
-/// Where the word on the hop that ends there is kept.
-fn place(end: SampleTime) -> usize {
-    (end.0 / HOP as u64) as usize % WORDS
 }

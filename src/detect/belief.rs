@@ -84,7 +84,7 @@ impl Belief {
 }
 
 /// Classes that speak.
-const SPEECH: [Label; 4] = [Label::Human, Label::Machine, Label::Screening, Label::Ivr];
+pub(super) const SPEECH: [Label; 4] = [Label::Human, Label::Machine, Label::Screening, Label::Ivr];
 /// First utterance, in seconds, at which a person and a machine are equally likely by rule.
 const HUMAN_SECONDS: f32 = 2.4;
 /// Sound without any gap for so long is music by rule, in hops.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::audio::{Frame, SampleTime};
 use crate::detect::belief::Posteriors;
 use crate::detect::dtmf::Press;
-use crate::detect::evidence::{Evidence, Senses};
+use crate::detect::evidence::Senses;
 use crate::detect::findings::Keeper;
 use crate::detect::look::Room;
 use crate::detect::model::{Batch, Model};
@@ -27,8 +27,8 @@ pub struct Detector {
     keeper: Option<Box<Keeper>>,
     /// The model's state in this listening.
     state: Vec<f32>,
-    /// A step that waits for the model's word, and its number in the batch.
-    due: Option<(Evidence, usize)>,
+    /// The last hop's step waits for the model's word: its number in the batch.
+    due: Option<usize>,
     queue: VecDeque<Queued>,
     /// Queued sound, in one piece, and how much of it is taken.
     sound: Vec<i16>,
@@ -143,27 +143,24 @@ impl Detector {
     /// Works off the queue until it is empty, or until a step needs the model's word: then the step is put into the batch,
     /// and [`Detector::hear_model`] is to be called when the model was asked. Tells whether that is so.
     pub fn advance(&mut self, batch: &mut Batch) -> bool {
-        if self.due.is_none() {
-            let Some(evidence) = self.run(batch.room()) else { return false };
-            self.due = Some((evidence, 0));
+        if self.due.is_none() && !self.run(batch.room()) {
+            return false;
         }
-        if let Some((_, step)) = &mut self.due {
-            *step = batch.push(self.senses.features(), &self.state);
-        }
+        self.due = Some(batch.push(self.senses.features(), &self.state));
         true
     }
 
     /// Takes what the model said of the step that waits for it, if one does. A model that was not asked says nothing: the
     /// rules decide. [`Detector::advance`] goes on from there.
     pub fn hear_model(&mut self, batch: &Batch) {
-        if let Some((evidence, step)) = self.due.take() {
+        if let Some(step) = self.due.take() {
             let posteriors = batch.told(step, &mut self.state);
-            self.decide(&evidence, posteriors);
+            self.decide(posteriors);
         }
     }
 
-    /// Works off the queue until it is empty, or until a hop needs the model's word.
-    fn run(&mut self, room: &mut Room) -> Option<Evidence> {
+    /// Works off the queue until it is empty, or until a hop needs the model's word; tells whether that is so.
+    fn run(&mut self, room: &mut Room) -> bool {
         while let Some(queued) = self.queue.front_mut() {
             let now = self.senses.now();
             let frame = match queued {
@@ -175,7 +172,7 @@ impl Detector {
                     continue;
                 }
             };
-            let (taken, evidence) = self.senses.push(frame, self.policy.is_some(), room);
+            let (taken, complete) = self.senses.push(frame, self.policy.is_some(), room);
             match queued {
                 Queued::Sound(samples) => {
                     *samples -= taken;
@@ -187,21 +184,27 @@ impl Detector {
             if matches!(queued, Queued::Sound(0) | Queued::Missing(0)) {
                 self.queue.pop_front();
             }
-            let Some(evidence) = evidence else { continue };
-            if let Some(press) = evidence.key.filter(|_| self.keys_in_sound) {
+            if !complete {
+                continue;
+            }
+            let (key, end, step) = {
+                let evidence = self.senses.evidence();
+                (evidence.key, evidence.end, evidence.step)
+            };
+            if let Some(press) = key.filter(|_| self.keys_in_sound) {
                 self.last_in_sound = Some(press);
-                self.press(press, evidence.end);
+                self.press(press, end);
             }
             if self.policy.is_some() {
-                if evidence.step {
-                    return Some(evidence);
+                if step {
+                    return true;
                 }
-                self.decide(&evidence, None);
+                self.decide(None);
             }
         }
         self.sound.clear();
         self.taken = 0;
-        None
+        false
     }
 
     fn obey(&mut self, command: Option<Queued>, now: SampleTime) {
@@ -260,8 +263,10 @@ impl Detector {
         }
     }
 
-    fn decide(&mut self, evidence: &Evidence, posteriors: Option<Posteriors>) {
+    /// Decides on the last hop.
+    fn decide(&mut self, posteriors: Option<Posteriors>) {
         let Some(policy) = &mut self.policy else { return };
+        let evidence = self.senses.evidence();
         let cadence = self.senses.activity().cadence();
         let mut said = policy.push(evidence, cadence, posteriors);
         if policy.is_over() {

@@ -76,6 +76,8 @@ impl Evidence {
 /// Measures one stream.
 #[derive(Debug)]
 pub(super) struct Senses {
+    /// What the last hop showed; it is large, and stays where it is.
+    evidence: Evidence,
     analyzer: Analyzer,
     activity: Activity,
     extractor: Extractor,
@@ -92,6 +94,7 @@ pub(super) struct Senses {
 impl Senses {
     pub(super) fn new(plans: &Plans) -> Self {
         Self {
+            evidence: Evidence::nothing(SampleTime(0)),
             analyzer: Analyzer::new(plans),
             activity: Activity::default(),
             extractor: Extractor::default(),
@@ -115,6 +118,11 @@ impl Senses {
         self.analyzer.last()
     }
 
+    /// What the last hop showed.
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// The model's features of the last step.
     pub(super) fn features(&self) -> &Features {
         &self.features
@@ -131,15 +139,15 @@ impl Senses {
         self.extractor.restart(self.analyzer.last());
     }
 
-    /// Takes samples up to the next hop's end, and tells how many it took and what the hop showed if it is complete. Steps for
-    /// the model are gathered if somebody listens, from a [`Self::restart`] on.
-    pub(super) fn push(&mut self, frame: Frame<'_>, listening: bool, room: &mut Room) -> (usize, Option<Evidence>) {
+    /// Takes samples up to the next hop's end, and tells how many it took and whether the hop is complete: then there is new
+    /// [`Self::evidence`]. Steps for the model are gathered if somebody listens, from a [`Self::restart`] on.
+    pub(super) fn push(&mut self, frame: Frame<'_>, listening: bool, room: &mut Room) -> (usize, bool) {
         let taken = match frame {
             Frame::Sound(sound) => self.analyzer.take(sound),
             Frame::Missing { samples } => self.analyzer.take_missing(samples),
         };
         if self.analyzer.hop().is_none() {
-            return (taken, None);
+            return (taken, false);
         }
         let hop = self.analyzer.last();
         self.activity.push(hop);
@@ -163,37 +171,31 @@ impl Senses {
             speech_db: cadence.speech_on.map(|_| cadence.peak_db),
             floor_db: self.activity.floor_db(),
         };
-        let beeps = ended.iter().filter_map(|tone| self.beeps.push(tone, around)).collect();
-        let sit = self.triplet.push(&ended, tracks);
-        let fax = self.machine.push(hop, &ended);
-        let progress = self.progress.push(hop);
+        let evidence = &mut self.evidence;
+        evidence.beeps.clear();
+        evidence.beeps.extend(ended.iter().filter_map(|tone| self.beeps.push(tone, around)));
+        evidence.sit = self.triplet.push(&ended, tracks);
+        evidence.fax = self.machine.push(hop, &ended);
+        evidence.progress = self.progress.push(hop);
         let running = |track: &&Track| track.is_present() && track.ms() >= TONE_MS;
         let strongest = tracks.iter().filter(running).max_by(|a, b| a.share().total_cmp(&b.share()));
         // The components of one tone together.
-        let tone = strongest.and_then(|strongest| {
+        evidence.tone = strongest.and_then(|strongest| {
             let parts =
                 tracks.iter().filter(running).filter(|track| track.first.0.abs_diff(strongest.first.0) < TOGETHER);
             let share: f32 = parts.map(Track::share).sum();
             (share > TONE_SHARE).then(|| (strongest.first, strongest.level_db()))
         });
         let mut present = tracks.iter().filter(|track| track.share() > SOUNDING_SHARE);
-        let sounding = std::array::from_fn(|_| present.next().map_or(0.0, Track::hz));
-        let evidence = Evidence {
-            end: hop.end,
-            missing: hop.missing,
-            step,
-            beeps,
-            key,
-            sit,
-            fax,
-            progress,
-            progress_suspected: self.progress.is_suspected(),
-            progress_span: self.progress.span(),
-            tone,
-            sounding,
-        };
+        evidence.sounding = std::array::from_fn(|_| present.next().map_or(0.0, Track::hz));
+        evidence.end = hop.end;
+        evidence.missing = hop.missing;
+        evidence.step = step;
+        evidence.key = key;
+        evidence.progress_suspected = self.progress.is_suspected();
+        evidence.progress_span = self.progress.span();
         self.analyzer.keep_from(self.tones.needs_from().unwrap_or(evidence.end));
-        (taken, Some(evidence))
+        (taken, true)
     }
 }
 
@@ -205,9 +207,11 @@ pub fn candidates_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Candidate> {
     for frame in frames {
         let mut left = *frame;
         while !left.is_empty() {
-            let (taken, evidence) = senses.push(left, false, &mut room);
+            let (taken, complete) = senses.push(left, false, &mut room);
             left = left.skip(taken);
-            candidates.extend(evidence.into_iter().flat_map(|evidence| evidence.beeps));
+            if complete {
+                candidates.extend(senses.evidence().beeps.iter().cloned());
+            }
         }
     }
     candidates

@@ -10,18 +10,23 @@
 )]
 
 use std::f64::consts::TAU;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use crate::audio::SampleTime;
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlanner};
+
+use crate::audio::{SAMPLE_RATE, SampleTime};
 use crate::detect::numbers::{sum, vectorized};
 use crate::detect::spectrum::{Analyzer, HOP, WINDOW};
 
 /// The envelope is averaged over this many samples, and told every [`GRAIN`] samples.
 const SMOOTH: usize = 64;
 const GRAIN: usize = 16;
+const GRAIN_MS: f32 = GRAIN as f32 / 8.0;
 /// Grains of an average.
 const GRAINS: usize = SMOOTH / GRAIN;
-const SAMPLE_RATE: f64 = 8_000.0;
+/// Samples a second.
+const RATE: f64 = SAMPLE_RATE as f64;
 /// Paths that bend less than this from end to end, in hertz, are straight.
 const STRAIGHT_HZ: f64 = 4.0;
 /// Edges rise from and fall to these shares of the tone's size.
@@ -90,7 +95,11 @@ pub(super) struct Room {
     plateau: Vec<f32>,
     inside: Vec<(f64, f32, f32)>,
     points: Vec<(f64, f64)>,
+    scratch: Vec<Complex<f32>>,
 }
+
+/// The grains' transform.
+static PLAN: LazyLock<Arc<dyn Fft<f32>>> = LazyLock::new(|| FftPlanner::new().plan_fft_forward(POINTS));
 
 /// Room is made for so many grains from the beginning: no longer tone is looked at.
 const MOST_GRAINS: usize = 3_600 * 8 / GRAIN;
@@ -103,6 +112,7 @@ impl Default for Room {
             plateau: Vec::with_capacity(MOST_GRAINS),
             inside: Vec::with_capacity(MOST_GRAINS),
             points: Vec::with_capacity(MOST_GRAINS),
+            scratch: vec![Complex::default(); PLAN.get_inplace_scratch_len()],
         }
     }
 }
@@ -129,7 +139,7 @@ impl Look {
     /// Looks at what was heard along a path up to `now`.
     pub(super) fn at(path: &Path, now: SampleTime, analyzer: &Analyzer, room: &mut Room) -> Self {
         room.clear();
-        let Room { grains, smooth, plateau, inside, points } = room;
+        let Room { grains, smooth, plateau, inside, points, scratch } = room;
         let from = before(path.first);
         let to = now.min(SampleTime(path.last.0 + 3 * HOP as u64));
         mix_down(path, from, to, analyzer, grains);
@@ -208,31 +218,25 @@ impl Look {
             let count = energies.clone().count().max(1) as f32;
             level_db((2.0 * energies.sum::<f32>() / count).sqrt())
         };
-        let rise = |grains: &mut dyn Iterator<Item = usize>, limit: f32| {
-            let found = grains
-                .take(EDGE_GRAINS)
-                .position(|grain| size(&smooth[grain]).is_some_and(|size| size < limit * amplitude));
-            found.unwrap_or(EDGE_GRAINS) as f32 * (GRAIN as f32 / 8.0)
+        // How far it is along these grains, in ms, to one of such a size, beside the tone's.
+        let far_ms = |grains: &mut dyn Iterator<Item = usize>, is_such: fn(f32, f32) -> bool| {
+            let such = |grain: usize| size(&smooth[grain]).is_some_and(|size| is_such(size, amplitude));
+            grains.take(EDGE_GRAINS).position(such).unwrap_or(EDGE_GRAINS) as f32 * GRAIN_MS
         };
-        let top = |grains: &mut dyn Iterator<Item = usize>| {
-            let found = grains
-                .take(EDGE_GRAINS)
-                .position(|grain| size(&smooth[grain]).is_some_and(|size| size >= EDGE.1 * amplitude));
-            found.unwrap_or(EDGE_GRAINS) as f32 * (GRAIN as f32 / 8.0)
-        };
+        let (low, high) = (|size, of| size < EDGE.0 * of, |size, of| size >= EDGE.1 * of);
         let inner = grains.get(first..last).unwrap_or_default();
-        let (within, one, two, apart_hz) = spectrum(inner);
+        let (within, one, two, apart_hz) = spectrum(inner, scratch);
         Self {
             on: on_at,
             off: off_at.max(on_at),
             hz: (f64::from(path.hz_at(from, usize::midpoint(first, last.max(first))))
-                + slope / TAU * SAMPLE_RATE / GRAIN as f64) as f32,
+                + slope / TAU * RATE / GRAIN as f64) as f32,
             amplitude,
             ripple,
             still_ripple: still,
             jitter: jitter as f32,
-            attack_ms: rise(&mut (0..=on).rev(), EDGE.0) + top(&mut (on..=off)),
-            release_ms: rise(&mut (off..smooth.len()), EDGE.0) + top(&mut (on..=off).rev()),
+            attack_ms: far_ms(&mut (0..=on).rev(), low) + far_ms(&mut (on..=off), high),
+            release_ms: far_ms(&mut (off..smooth.len()), low) + far_ms(&mut (on..=off).rev(), high),
             trend_db,
             on_db: beside(&smooth[outside.0]),
             off_db: beside(&smooth[outside.1.clone()]),
@@ -257,7 +261,7 @@ impl Path {
     /// Frequency in the middle of a grain of those from `from` on.
     fn hz_at(&self, from: SampleTime, grain: usize) -> f32 {
         let middle = from.0 as f64 + (grain * GRAIN + GRAIN / 2) as f64;
-        (f64::from(self.hz) + self.bend() * (middle - self.at.0 as f64) / SAMPLE_RATE) as f32
+        (f64::from(self.hz) + self.bend() * (middle - self.at.0 as f64) / RATE) as f32
     }
 }
 
@@ -317,13 +321,13 @@ fn turned((re, im): (f64, f64), (cos, sin): (f64, f64)) -> (f64, f64) {
 fn mix_down(path: &Path, from: SampleTime, to: SampleTime, analyzer: &Analyzer, grains: &mut Vec<Option<Grain>>) {
     const SCALE: f32 = 1.0 / 32_768.0;
     let turn_of = |hz: f64| {
-        let (sin, cos) = (TAU * hz / SAMPLE_RATE).sin_cos();
+        let (sin, cos) = (TAU * hz / RATE).sin_cos();
         (cos, sin)
     };
     let mut sample_turn = turn_of(f64::from(path.hz_at(from, 0)));
     // From grain to grain it turns faster, or more slowly, by as much each time.
     let bend = path.bend();
-    let faster = turn_of(bend * GRAIN as f64 / SAMPLE_RATE);
+    let faster = turn_of(bend * GRAIN as f64 / RATE);
     let count = (to.0.saturating_sub(from.0)) as usize / GRAIN;
     vectorized(
         #[inline(always)]
@@ -396,7 +400,7 @@ fn phase(inside: &[(f64, f32, f32)], points: &mut Vec<(f64, f64)>) -> (f64, f64)
 
 /// How much of the samples' energy the grains hold, how much of that lies in one tone and in two, and how far apart these are
 /// in hertz. Spectra of [`POINTS`] grains under Hann's window, spread over all there are.
-fn spectrum(inner: &[Option<Grain>]) -> (f32, f32, f32, f32) {
+fn spectrum(inner: &[Option<Grain>], scratch: &mut [Complex<f32>]) -> (f32, f32, f32, f32) {
     let held: f32 = inner.iter().flatten().map(|grain| grain.re * grain.re + grain.im * grain.im).sum();
     let energy: f32 = inner.iter().flatten().map(|grain| grain.energy).sum();
     if inner.is_empty() || energy <= 0.0 {
@@ -413,12 +417,12 @@ fn spectrum(inner: &[Option<Grain>]) -> (f32, f32, f32, f32) {
     }
     for n in 0..spectra {
         let from = if spectra > 1 { n * spare / (spectra - 1) } else { spare / 2 };
-        let mut points = [(0.0, 0.0); POINTS];
+        let mut points = [Complex::default(); POINTS];
         for ((point, grain), window) in points.iter_mut().zip(&inner[from..from + length]).zip(window) {
-            *point = grain.map_or((0.0, 0.0), |grain| (window * grain.re, window * grain.im));
+            *point = grain.map_or(Complex::default(), |grain| Complex::new(window * grain.re, window * grain.im));
         }
-        transform(&mut points);
-        power.iter_mut().zip(points).for_each(|(power, (re, im))| *power += re * re + im * im);
+        PLAN.process_with_scratch(&mut points, scratch);
+        power.iter_mut().zip(points).for_each(|(power, point)| *power += point.norm_sqr());
     }
     let total: f32 = power.iter().sum();
     if total <= 0.0 {
@@ -436,35 +440,6 @@ fn spectrum(inner: &[Option<Grain>]) -> (f32, f32, f32, f32) {
     let second = most(&power);
     let two = one + take(&mut power, second);
     let bins = first.abs_diff(second);
-    let apart = bins.min(POINTS - bins) as f64 * SAMPLE_RATE / (GRAIN * POINTS) as f64;
+    let apart = bins.min(POINTS - bins) as f64 * RATE / (GRAIN * POINTS) as f64;
     (within, one, two, apart as f32)
-}
-
-/// The discrete Fourier transform in place (J. W. Cooley and J. W. Tukey, 1965); bins in no matter which order would do, these are
-/// in that of their frequencies.
-fn transform(points: &mut [(f32, f32); POINTS]) {
-    /// Sines and cosines of the first half of a turn, backwards.
-    static TURNS: LazyLock<[(f32, f32); POINTS / 2]> =
-        LazyLock::new(|| std::array::from_fn(|n| (-std::f32::consts::TAU * n as f32 / POINTS as f32).sin_cos()));
-    const BITS: u32 = POINTS.trailing_zeros();
-    for n in 0..POINTS {
-        let other = n.reverse_bits() >> (usize::BITS - BITS);
-        if other > n {
-            points.swap(n, other);
-        }
-    }
-    let mut half = 1;
-    while half < POINTS {
-        for n in 0..half {
-            let (sin, cos) = TURNS[n * (POINTS / 2 / half)];
-            for low in (n..POINTS).step_by(2 * half) {
-                let (re, im) = points[low + half];
-                let turned = (re * cos - im * sin, re * sin + im * cos);
-                let (re, im) = points[low];
-                points[low] = (re + turned.0, im + turned.1);
-                points[low + half] = (re - turned.0, im - turned.1);
-            }
-        }
-        half *= 2;
-    }
 }

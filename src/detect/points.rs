@@ -35,6 +35,9 @@ pub struct Point {
     pub again_ms: u32,
     /// When an automated answer is told.
     pub automated: Automated,
+    /// How long it is waited for which kind it is.
+    #[serde(default)]
+    pub kind: KindWait,
     /// Probability from which a person is told when there is nothing more to wait for.
     pub after_all: f32,
     /// What a person takes besides where a beep is wanted, too.
@@ -77,6 +80,17 @@ pub struct Automated {
     pub late: f32,
     /// Steps of 100 ms in a row that it takes.
     pub steps: u32,
+}
+
+/// Whether a machine, a menu or an assistant speaks is often known later than that no person does: what this is less sure of
+/// waits. A wait of 0 ms, as in tables that don't name it, is none.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindWait {
+    /// Share of the likeliest kind, among all that is automated, from which nothing is waited for.
+    pub sure: f32,
+    /// Time since the speech's onset after which it is told all the same, in ms.
+    pub wait_ms: u32,
 }
 
 /// Where a beep is wanted, too (`builtin:speech/voicemail`), a person is told only if this likely, or after this pause: a
@@ -126,6 +140,9 @@ pub struct Measured {
     pub automated_told: f32,
     /// Its interval.
     pub automated_told_interval: (f32, f32),
+    /// Share of them told as the kind that they are. `None` in tables from before it was measured.
+    #[serde(default)]
+    pub kind_told: Option<f32>,
     /// When people are told after their greeting's end, in seconds: the median.
     pub people_median_s: f32,
     /// 95 % of them.
@@ -279,6 +296,8 @@ impl Point {
         share("automated.early", self.automated.early)?;
         share("automated.late", self.automated.late)?;
         time("automated.steps", 1, self.automated.steps)?;
+        share("kind.sure", self.kind.sure)?;
+        time("kind.wait_ms", 0, self.kind.wait_ms)?;
         share("after_all", self.after_all)?;
         share("beep.sure", self.beep.sure)?;
         time("beep.wait_ms", 0, self.beep.wait_ms)?;
@@ -313,6 +332,14 @@ impl Wait {
         } else {
             None
         }
+    }
+}
+
+impl KindWait {
+    /// Whether the kind can be told: `share` is the likeliest one's, `since_ms` the time since the speech's onset.
+    #[must_use]
+    pub fn is_over(&self, share: f32, since_ms: u32) -> bool {
+        share >= self.sure || since_ms >= self.wait_ms
     }
 }
 
@@ -376,6 +403,7 @@ impl Point {
             f,
             "automated = {{ early_ms = {early_ms}, early = {early:.4}, late_ms = {late_ms}, late = {late:.4}, steps = {steps} }}"
         )?;
+        writeln!(f, "kind = {{ sure = {:.3}, wait_ms = {} }}", self.kind.sure, self.kind.wait_ms)?;
         writeln!(f, "after_all = {:.3}", self.after_all)?;
         writeln!(f, "beep = {{ sure = {:.3}, wait_ms = {} }}", self.beep.sure, self.beep.wait_ms)?;
         let Confidence { human, machine, screening, ivr } = &self.confidence;
@@ -398,6 +426,9 @@ impl Point {
         writeln!(f, "automated = {}", measured.automated)?;
         writeln!(f, "automated_told = {:.4}", measured.automated_told)?;
         writeln!(f, "automated_told_interval = {}", share(measured.automated_told_interval))?;
+        if let Some(kind_told) = measured.kind_told {
+            writeln!(f, "kind_told = {kind_told:.4}")?;
+        }
         writeln!(f, "people_median_s = {:.2}\npeople_p95_s = {:.2}", measured.people_median_s, measured.people_p95_s)?;
         writeln!(f, "automated_median_s = {:.2}", measured.automated_median_s)
     }
@@ -427,6 +458,7 @@ mod tests {
             automated: 100,
             automated_told: 0.9,
             automated_told_interval: (0.0, 1.0),
+            kind_told: Some(0.8),
             people_median_s: 0.8,
             people_p95_s: 2.0,
             automated_median_s: 3.0,
@@ -439,6 +471,7 @@ mod tests {
             long: wait(),
             again_ms: 0,
             automated: Automated { early_ms: 1_000, early: 0.1, late_ms: 3_000, late: 0.3, steps: 2 },
+            kind: KindWait { sure: 0.75, wait_ms: 5_000 },
             after_all: 0.4,
             beep: BeepWait { sure: 0.93, wait_ms: 2_500 },
             confidence: Confidence { human: vec![(0.5, 0.7), (0.9, 0.95)], ..Confidence::default() },
@@ -501,6 +534,14 @@ mod tests {
         let automated = point(None, 0).automated;
         assert_eq!([automated.below(990), automated.below(1_000), automated.below(9_000)], [0.0, 0.1, 0.3]);
         assert!((automated.below(2_000) - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_kind_is_waited_for_unless_it_is_sure() {
+        let kind = point(None, 0).kind;
+        let over = |share, since_ms| kind.is_over(share, since_ms);
+        assert_eq!((over(0.74, 4_990), over(0.75, 0), over(0.4, 5_000)), (false, true, true));
+        assert!(KindWait::default().is_over(0.4, 0));
     }
 
     #[test]

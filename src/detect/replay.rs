@@ -47,13 +47,16 @@ impl Replay {
         for frame in frames.iter().copied().chain(after) {
             let mut left = frame;
             while !left.is_empty() {
-                let (taken, evidence) = senses.push(left, true, batch.room());
+                let (taken, complete) = senses.push(left, true, batch.room());
                 left = left.skip(taken);
-                let Some(evidence) = evidence else { continue };
+                if !complete {
+                    continue;
+                }
+                let evidence = senses.evidence();
                 let told = evidence.step.then(|| batch.alone(model, senses.features(), &mut state)).flatten();
                 for ((policy, replay), told) in policies.iter_mut().zip(&mut replays).zip([told, None]) {
                     let Some(listening) = policy else { continue };
-                    let said = listening.push(&evidence, senses.activity().cadence(), told);
+                    let said = listening.push(evidence, senses.activity().cadence(), told);
                     if let Some(Event::Concluded(otherwise)) = said.into_iter().last() {
                         let heard = policy.take().map(Policy::into_observed).unwrap_or_default();
                         *replay = Some(Self { heard, otherwise: *otherwise });

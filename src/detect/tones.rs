@@ -7,6 +7,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::audio::SampleTime;
 use crate::detect::look::{Look, Path, Room, before};
+use crate::detect::per_hop::PerHop;
 use crate::detect::spectrum::{Analyzer, HOP, Hop, Peak, WINDOW, decibels};
 
 /// Peaks with less of the hop's energy than this start no track.
@@ -224,12 +225,12 @@ pub(super) struct Tones {
     /// Levels of the last hops whose sound arrived, newest last.
     levels: [f32; 8],
     /// Levels of the last hops in whole dB, hop by hop.
-    past: [i8; PAST],
+    past: PerHop<i8, PAST>,
 }
 
 impl Default for Tones {
     fn default() -> Self {
-        Self { tracks: Vec::new(), levels: [0.0; 8], past: [i8::MIN; PAST] }
+        Self { tracks: Vec::new(), levels: [0.0; 8], past: PerHop::filled(i8::MIN) }
     }
 }
 
@@ -248,7 +249,7 @@ impl Tones {
 
     /// Takes one hop; gives the tones whose end it shows.
     pub(super) fn push(&mut self, hop: &Hop, analyzer: &Analyzer, room: &mut Room) -> SmallVec<[Tone; 1]> {
-        self.past[place(hop.end)] = if hop.tainted { i8::MIN } else { hop.level_db.clamp(-100.0, 20.0) as i8 };
+        self.past.set(hop.end, if hop.tainted { i8::MIN } else { hop.level_db.clamp(-100.0, 20.0) as i8 });
         if hop.tainted {
             for track in &mut self.tracks {
                 track.gap_missing += 1;
@@ -325,7 +326,7 @@ impl Tones {
     /// What was heard before a tone.
     fn remember(&self, tone: &mut Tone) {
         let level_db = |hops: u64| {
-            let level = tone.on.0.checked_sub(hops * HOP as u64).map(|at| self.past[place(SampleTime(at))]);
+            let level = tone.on.0.checked_sub(hops * HOP as u64).map(|at| self.past.at(SampleTime(at)));
             level.filter(|level| *level > i8::MIN).map(f32::from)
         };
         let most = (PAST as u64).saturating_sub(tone.off.0.saturating_sub(tone.on.0) / HOP as u64 + 8);
@@ -334,11 +335,6 @@ impl Tones {
         let loudest = (0..most.min(100)).filter_map(level_db).fold(f32::MIN, f32::max);
         tone.past_db = (loudest - tone.level_db).clamp(-60.0, 30.0);
     }
-}
-
-/// Where the level of the hop that ends there, or last did, is kept.
-fn place(end: SampleTime) -> usize {
-    (end.0 / HOP as u64) as usize % PAST
 }
 
 /// A closer look at the samples of a tone, strongest component first.

@@ -64,11 +64,14 @@ impl Trace {
         for frame in frames {
             let mut left = *frame;
             while !left.is_empty() {
-                let (taken, evidence) = senses.push(left, true, batch.room());
+                let (taken, complete) = senses.push(left, true, batch.room());
                 left = left.skip(taken);
-                let Some(evidence) = evidence else { continue };
+                if !complete {
+                    continue;
+                }
+                let evidence = senses.evidence();
                 trace.moments.push(moment(&senses, evidence.sounding));
-                trace.candidates.extend(evidence.beeps);
+                trace.candidates.extend(evidence.beeps.iter().cloned());
                 if !evidence.step {
                     continue;
                 }

@@ -111,6 +111,11 @@ impl Listener {
         }
     }
 
+    /// Whether recorded sound is listened to, a piece in each tick.
+    pub(super) const fn plays(&self) -> bool {
+        self.playback.is_some()
+    }
+
     /// Takes the next piece of recorded sound.
     pub(super) fn play(&mut self) {
         if let Some(Playback { detector, samples, at }) = &mut self.playback {

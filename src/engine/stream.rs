@@ -22,9 +22,21 @@ pub(super) struct Stream {
     /// The call's own number for it.
     number: usize,
     pub(super) source: Source,
+    next: Next,
     /// `None`: it was closed, and nobody waits for more.
     events: Option<UnboundedSender<(usize, StreamEvent)>>,
     pub(super) listeners: Vec<Listener>,
+}
+
+/// When a stream has something to do. It stands in the stream itself: a tick that passes one over touches nothing else of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// In this tick.
+    Now,
+    /// Then, if nothing rouses it before.
+    At(Instant),
+    /// When something rouses it.
+    Roused,
 }
 
 /// Where sound comes from.
@@ -54,7 +66,7 @@ impl Stream {
         source: Source,
         events: UnboundedSender<(usize, StreamEvent)>,
     ) -> Self {
-        Self { id: 0, name, number, source, events: Some(events), listeners: Vec::with_capacity(1) }
+        Self { id: 0, name, number, source, next: Next::Now, events: Some(events), listeners: Vec::with_capacity(1) }
     }
 
     /// Its call wants no more of it.
@@ -65,6 +77,20 @@ impl Stream {
     /// What came over RTP, if that is where sound comes from.
     pub(super) fn received(&self) -> Option<media::Stats> {
         matches!(self.source, Source::Rtp(_)).then(|| self.source.stats())
+    }
+
+    /// Something has come, or was asked of it.
+    pub(super) const fn rouse(&mut self) {
+        self.next = Next::Now;
+    }
+
+    /// Whether there may be something to do at `now`. Sound that other doors push comes without a sign: such a stream always looks.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        match self.next {
+            Next::Now => true,
+            Next::At(at) => at <= now,
+            Next::Roused => false,
+        }
     }
 
     /// Takes what has come, and gives it to the detectors.
@@ -81,6 +107,12 @@ impl Stream {
             Source::Feed(inflow) => inflow.poll(now, &mut heard),
         }
         self.listeners.iter_mut().for_each(Listener::play);
+        self.next = match &self.source {
+            Source::Rtp(rtp) if !rtp.readable && !self.listeners.iter().any(Listener::plays) => {
+                rtp.receiver.poll_at(now).map_or(Next::Roused, Next::At)
+            }
+            _ => Next::Now,
+        };
     }
 
     /// Works off what the detectors have, and tells what they heard. Where one comes to a step of the model, the step is put

@@ -199,7 +199,9 @@ impl Worker {
                 return;
             }
             for event in &*events {
-                if let Some(Stream { source: Source::Rtp(rtp), .. }) = self.streams.get_mut(event.token().0) {
+                let Some(stream) = self.streams.get_mut(event.token().0) else { continue };
+                stream.rouse();
+                if let Source::Rtp(rtp) = &mut stream.source {
                     rtp.readable = true;
                 }
             }
@@ -276,9 +278,11 @@ impl Worker {
     fn guard(&mut self, id: u64, act: impl FnOnce(&mut Stream)) {
         if let Some(&place) = self.places.get(&id)
             && let Some(stream) = self.streams.get_mut(place)
-            && catch_unwind(AssertUnwindSafe(|| act(stream))).is_err()
         {
-            self.fail(place);
+            stream.rouse();
+            if catch_unwind(AssertUnwindSafe(|| act(stream))).is_err() {
+                self.fail(place);
+            }
         }
     }
 
@@ -300,7 +304,7 @@ impl Worker {
     /// for it together. Tells how long the model took.
     pub(super) fn step(&mut self, now: Instant, buffers: &mut Buffers) -> Duration {
         self.batch.begin(&self.model);
-        for (place, stream) in &mut self.streams {
+        for (place, stream) in self.streams.iter_mut().filter(|(_, stream)| stream.is_due(now)) {
             let batch = &mut self.batch;
             match catch_unwind(AssertUnwindSafe(|| {
                 stream.receive(now, buffers);

@@ -26,6 +26,8 @@ pub struct Cases<'a> {
 pub struct Minds {
     /// A person lost costs so much, where an automated answer that is not found costs 1.
     pub loss: f64,
+    /// An automated answer that is told as another kind.
+    pub kind: f64,
     /// A second that a person waits after the greeting's end.
     pub person_s: f64,
     /// A second that an automated answer takes after its speech's onset.
@@ -221,7 +223,12 @@ fn sum(cases: &[&Case<'_>], weights: &[f64], minds: Minds, limit: f64, told: imp
         } else {
             let found = is_automated(told.label);
             let took = if found { took.min(LONGEST_AUTOMATED_S) } else { LONGEST_AUTOMATED_S };
-            f64::from(u8::from(!found)) + minds.automated_s * took
+            let fault = match found {
+                false => 1.0,
+                true if is_right(case.truth, told.label) => 0.0,
+                true => minds.kind,
+            };
+            fault + minds.automated_s * took
         };
         sum += weight * costs;
         if sum > limit {
@@ -256,7 +263,7 @@ fn change(point: &mut Point, random: &mut Random, scale: f64) {
         wait.wait_ms = wait.wait_ms.max(wait.pause_ms);
         wait.end_ms = wait.end_ms.max(wait.pause_ms);
     };
-    match random.below(24) {
+    match random.below(27) {
         n @ 0..5 => change_wait(&mut point.short, n),
         n @ 5..10 => change_wait(&mut point.middle, n - 5),
         n @ 10..15 => change_wait(&mut point.long, n - 10),
@@ -267,6 +274,8 @@ fn change(point: &mut Point, random: &mut Random, scale: f64) {
         19 | 20 => share(&mut point.automated.early, 0.5),
         21 => ms(&mut point.automated.late_ms, 500, 10_000),
         22 => share(&mut point.automated.late, 0.5),
+        23 | 24 => share(&mut point.kind.sure, 1.0),
+        25 => ms(&mut point.kind.wait_ms, 0, 10_000),
         _ => match random.below(2) {
             0 => share(&mut point.after_all, 0.9),
             _ => point.automated.steps = (1 + random.below(4)) as u32,
@@ -291,6 +300,8 @@ fn figures(told: &[(&Case<'_>, Replayed)]) -> Measured {
     let (human_loss, human_loss_interval) = share(true, is_lost);
     let (people_told_human, people_told_human_interval) = share(true, human);
     let (automated_told, automated_told_interval) = share(false, is_automated);
+    let automated_cases = || told.iter().filter(|(case, _)| is_automated(case.truth.label));
+    let kind_told = Share::count(automated_cases().map(|(case, told)| is_right(case.truth, told.label)));
     let people = spread(true, human);
     let automated = spread(false, is_automated);
     let count = |person: bool| told.iter().filter(|(case, _)| is_person(case.truth) == person).count() as u32;
@@ -303,6 +314,7 @@ fn figures(told: &[(&Case<'_>, Replayed)]) -> Measured {
         automated: count(false),
         automated_told,
         automated_told_interval,
+        kind_told: kind_told.value().map(|share| share as f32),
         people_median_s: people.map_or(0.0, |spread| spread.median as f32),
         people_p95_s: people.map_or(0.0, |spread| spread.p95 as f32),
         automated_median_s: automated.map_or(0.0, |spread| spread.median as f32),
@@ -425,7 +437,7 @@ mod tests {
         let cases = Cases::new(truths.iter().zip(&replays));
         assert_eq!((cases.len(), cases.folds()), (12, 3));
         let start = &Points::built_in().rules[2];
-        let minds = Minds { loss: 4.0, person_s: 0.02, automated_s: 0.01 };
+        let minds = Minds { loss: 4.0, kind: 0.3, person_s: 0.02, automated_s: 0.01 };
         let all: Vec<&Case<'_>> = cases.cases.iter().collect();
         let cost_of = |point: &Point| cost(&all, &weights(&all), point, minds, f64::INFINITY);
         let found = cases.search(start, None, minds, None, 150);

@@ -25,6 +25,12 @@ impl Clock {
         self.samples + samples_in(now.saturating_duration_since(self.at))
     }
 
+    /// When sample time will be there; some moment before, if that is past.
+    pub(super) fn when(&self, samples: f64) -> Instant {
+        let left = (samples - self.samples) / f64::from(SAMPLE_RATE);
+        self.at + Duration::try_from_secs_f64(left).unwrap_or_default()
+    }
+
     /// A packet that arrived at `arrival` brought sample time to `samples`.
     pub(super) fn lean(&mut self, arrival: Instant, samples: u64) {
         self.samples += (samples as f64 - self.samples(arrival)) * LEAN;

@@ -377,11 +377,25 @@ impl Receiver {
         }
     }
 
+    /// When [`poll`](Self::poll) may have something to tell though no datagram comes; `None`: never.
+    #[must_use]
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        if !self.buffer.is_empty() {
+            return Some(now);
+        }
+        let least = (self.told + MIN_FILL) as f64;
+        self.clock.as_ref().map(|clock| clock.when(least + self.grace()))
+    }
+
+    /// What time without packets stays behind the clock, in samples.
+    fn grace(&self) -> f64 {
+        samples_in(Duration::from_millis(self.config.grace_ms))
+    }
+
     /// Time goes on without packets.
     fn fill(&mut self, now: Instant, heard: &mut impl FnMut(Heard<'_>)) {
         if let Some(clock) = &self.clock {
-            let grace = samples_in(Duration::from_millis(self.config.grace_ms));
-            let due = (clock.samples(now) - grace).max(0.0).round() as u64;
+            let due = (clock.samples(now) - self.grace()).max(0.0).round() as u64;
             if due >= self.told + MIN_FILL {
                 self.miss(due - self.told, heard);
             }

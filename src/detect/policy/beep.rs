@@ -90,6 +90,9 @@ impl Policy {
         }
         self.pip = None;
         let said = said_before(&beep, view);
+        if !said && self.is_part_of_sound(&beep) {
+            return None;
+        }
         // The parts of two rings that beat may have been joined like pips.
         if self.listen.goal != Goal::Beep && !said && is_ring(&beep) {
             return None;

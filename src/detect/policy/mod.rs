@@ -5,6 +5,7 @@
 
 mod beep;
 mod provisional;
+mod sound;
 pub(super) mod speech;
 pub(super) mod telling;
 mod time;
@@ -19,7 +20,8 @@ use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
 use crate::detect::points::Point;
 use crate::detect::policy::provisional::Early;
-use crate::detect::policy::speech::{MUSIC_SURE, situation};
+use crate::detect::policy::sound::Sound;
+use crate::detect::policy::speech::situation;
 use crate::detect::policy::telling::{Situation, Teller};
 use crate::detect::view::View;
 use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome};
@@ -60,7 +62,8 @@ pub(super) struct Policy {
     /// The rows of the table that serve: with the model, and by the rules.
     points: [Arc<Point>; 2],
     teller: Teller,
-    music_since: Option<SampleTime>,
+    /// What the model is sure of, if that is no speech.
+    sound: Option<Sound>,
     /// A machine is known; the moment to speak is awaited (voicemail).
     awaiting: Option<(Label, f32)>,
     /// A pip that may be followed by another one.
@@ -118,7 +121,7 @@ impl Policy {
                 Arc::new(settings.table.choose(method, settings.max_human_loss, dial).clone())
             }),
             teller: Teller::default(),
-            music_since: None,
+            sound: None,
             awaiting: None,
             pip: None,
             pip_ms: 0,
@@ -188,12 +191,12 @@ impl Policy {
                 self.last_input = evidence.end;
             }
         }
-        // Music is heard, though nobody speaks.
-        if belief.of(Label::Music) >= MUSIC_SURE {
+        let view = self.view(evidence.end, speech, belief);
+        self.follow_sound(&view);
+        if self.sounds() {
             said.extend(self.begin_input(evidence.end, InputType::Speech, evidence.end));
             self.last_input = evidence.end;
         }
-        let view = self.view(evidence.end, speech, belief);
         if self.early.revises() {
             said.extend(self.correction(evidence, &view, gate));
             self.over = !self.early.revises();

@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use crate::detect::activity::Cadence;
-use crate::detect::belief::{Belief, Posteriors};
+use crate::detect::belief::{Belief, Posteriors, SPEECH};
+use crate::detect::policy::sound::is_sound;
 use crate::detect::policy::telling::{SPEECH_LEAST, Situation, Who, end_ms};
 use crate::detect::policy::{AUTOMATED, Policy};
 use crate::detect::view::{View, describe, pause, spoken};
 use crate::detect::{Goal, Label, Method, Outcome};
 
-/// Probability of music, and how long it has to be heard, in ms.
-pub(super) const MUSIC_SURE: f32 = 0.8;
-const MUSIC_MS: u64 = 3_000;
-/// Probability of music from which it is told when time is over.
-pub(super) const MUSIC_AFTER_ALL: f32 = 0.5;
 /// Confidence of "the greeting ended, no beep came".
 const NO_BEEP_SURE: f32 = 0.7;
 
@@ -32,17 +28,17 @@ impl Policy {
         belief
     }
 
-    /// What is spoken, once it can be told. What the grammars can't match waits for the speech's end, unless asked not to:
-    /// something that they can may come of it.
+    /// What is spoken, or sounds instead, once it can be told. Speech that the grammars can't match waits for its end, unless
+    /// asked not to: something that they can may come of it.
     pub(super) fn by_speech(&mut self, view: &View<'_>) -> Option<Outcome> {
         let outcome = self.by_speech_so_far(view)?;
         let matches = self.listen.accepts.contains(outcome.label);
-        (matches || self.listen.early_no_match || outcome.label == Label::Music || self.is_complete(view))
+        (matches || self.listen.early_no_match || !SPEECH.contains(&outcome.label) || self.is_complete(view))
             .then_some(outcome)
     }
 
     fn by_speech_so_far(&mut self, view: &View<'_>) -> Option<Outcome> {
-        if let Some(outcome) = self.by_music(view) {
+        if let Some(outcome) = self.by_sound(view) {
             return Some(outcome);
         }
         let speech = view.speech?;
@@ -107,24 +103,6 @@ impl Policy {
         }
     }
 
-    fn by_music(&mut self, view: &View<'_>) -> Option<Outcome> {
-        let probability = view.belief.of(Label::Music);
-        if probability < MUSIC_SURE {
-            self.music_since = None;
-            return None;
-        }
-        let since = *self.music_since.get_or_insert(view.now);
-        let seconds = view.now.ms_since(since) as f32 / 1000.0;
-        if view.now.ms_since(since) < MUSIC_MS || !self.may_match(Label::Music) {
-            return None;
-        }
-        let reason = match view.belief.method {
-            Method::Model => format!("model {probability:.2} music, for {seconds:.1} s"),
-            Method::Rules => format!("sound without a gap: music for {seconds:.1} s"),
-        };
-        Some(view.conclude(Label::Music, probability, view.belief.method, reason))
-    }
-
     /// The greeting ended and no beep came: the message can be left now.
     fn without_beep(&self, view: &View<'_>, label: Label, sure: f32) -> Outcome {
         let mut reason = match view.speech {
@@ -150,6 +128,7 @@ pub(in crate::detect) fn situation(speech: &Cadence, belief: &Belief) -> Situati
         utterances: speech.utterances,
         person: belief.person(),
         speech: belief.speech(),
+        kind: belief.best_of(&AUTOMATED).1,
     }
 }
 
@@ -163,10 +142,8 @@ pub(in crate::detect) fn automated(belief: &Belief) -> (Label, f32) {
 pub(in crate::detect) fn after_all(belief: &Belief, person_from: f32) -> (Label, f32) {
     let (likeliest, probability) = belief.ranked()[0];
     let person = belief.person();
-    if likeliest == Label::Music && probability >= MUSIC_AFTER_ALL {
-        (Label::Music, probability)
-    } else if likeliest == Label::Silence && belief.speech() < SPEECH_LEAST {
-        (Label::Silence, probability)
+    if belief.speech() < SPEECH_LEAST && (likeliest == Label::Silence || is_sound(likeliest)) {
+        (likeliest, probability)
     } else if person >= person_from {
         (Label::Human, person)
     } else {

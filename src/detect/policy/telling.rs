@@ -3,7 +3,7 @@
 use crate::detect::points::Point;
 
 /// Probability that anybody speaks below which nobody is told: noise that was taken for speech.
-pub(in crate::detect) const SPEECH_LEAST: f32 = 0.3;
+pub(in crate::detect) const SPEECH_LEAST: f32 = 0.5;
 /// Less speech than this, in ms, is as often a click, or the beginning of a ring, as a word: it is told as speech only if the pause after it
 /// outlasts the silence between two rings, in ms.
 const SCRAP_MS: u32 = 200;
@@ -24,6 +24,8 @@ pub(in crate::detect) struct Situation {
     pub(in crate::detect) person: f32,
     /// Probability that anybody speaks.
     pub(in crate::detect) speech: f32,
+    /// Share of the likeliest kind among all that is automated.
+    pub(in crate::detect) kind: f32,
 }
 
 /// Who speaks.
@@ -51,7 +53,8 @@ impl Teller {
         self.steps = if likely { self.steps + 1 } else { 0 };
     }
 
-    /// Who speaks, once it can be told. `beep`: the moment to speak is wanted, too. `complete_ms` is the pause that ends
+    /// Who speaks, once it can be told. `beep`: the moment to speak is wanted, too, and what kind of machine it is will be asked
+    /// again then. `complete_ms` is the pause that ends
     /// speech for good where the listener says so.
     pub(in crate::detect) fn tell(
         &self,
@@ -73,7 +76,8 @@ impl Teller {
         if !waits && wait.pause_for(now.person).is_some_and(|pause| paused >= pause + again_ms as f32) {
             return Some(Who::Person);
         }
-        if self.steps >= point.automated.steps {
+        let since_ms = now.spoken_ms + now.pause_ms;
+        if self.steps >= point.automated.steps && (beep || point.kind.is_over(now.kind, since_ms)) {
             return Some(Who::Automated);
         }
         let complete_ms = complete_ms.unwrap_or_else(|| end_ms(point, now.spoken_ms, now.utterances));
@@ -93,7 +97,7 @@ fn again_ms(point: &Point, utterances: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::points::{Automated, BeepWait, Confidence, Wait};
+    use crate::detect::points::{Automated, BeepWait, Confidence, KindWait, Wait};
 
     fn point() -> Point {
         let short = Wait { sure: 0.6, likely: 0.4, pause_ms: 400, wait_ms: 800, end_ms: 1_500 };
@@ -105,6 +109,7 @@ mod tests {
             long: Wait { sure: 0.9, likely: 0.9, ..short },
             again_ms: 200,
             automated: Automated { early_ms: 1_000, early: 0.1, late_ms: 3_000, late: 0.3, steps: 2 },
+            kind: KindWait { sure: 0.7, wait_ms: 5_000 },
             after_all: 0.4,
             beep: BeepWait { sure: 0.95, wait_ms: 2_500 },
             confidence: Confidence::default(),
@@ -113,7 +118,7 @@ mod tests {
     }
 
     fn situation(spoken_ms: u32, person: f32, pause_ms: u32) -> Situation {
-        Situation { pause_ms, spoken_ms, utterances: 1, person, speech: 1.0 }
+        Situation { pause_ms, spoken_ms, utterances: 1, person, speech: 1.0, kind: 1.0 }
     }
 
     /// The first pause, in steps of 10 ms, after which something is told.
@@ -167,6 +172,23 @@ mod tests {
     #[test]
     fn noise_is_nobody() {
         assert_eq!(told(Situation { speech: 0.2, ..situation(600, 0.9, 0) }, false, None), None);
+    }
+
+    #[test]
+    fn which_kind_of_automated_answer_it_is_may_take_longer() {
+        let mut teller = Teller::default();
+        let now = |spoken_ms, kind| Situation { kind, ..situation(spoken_ms, 0.05, 0) };
+        for _ in 0..2 {
+            teller.step(&point(), &now(3_000, 0.5));
+        }
+        let tell = |now| teller.tell(&point(), &now, false, None);
+        assert_eq!(
+            [now(3_000, 0.69), now(3_000, 0.7), now(5_000, 0.5)].map(tell),
+            [None, Some(Who::Automated), Some(Who::Automated)]
+        );
+        assert_eq!(teller.tell(&point(), &now(3_000, 0.5), true, None), Some(Who::Automated));
+        // Its end is not waited beyond.
+        assert_eq!(tell(Situation { pause_ms: 2_600, ..now(2_000, 0.5) }), Some(Who::Likelier));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::audio::SampleTime;
 use crate::detect::policy::Policy;
-use crate::detect::policy::speech::{MUSIC_AFTER_ALL, after_all};
+use crate::detect::policy::sound;
+use crate::detect::policy::speech::after_all;
 use crate::detect::policy::telling::SPEECH_LEAST;
 use crate::detect::view::{View, describe};
 use crate::detect::{End, Goal, Label, Method, Outcome};
@@ -21,8 +22,8 @@ impl Policy {
         };
         if self.input.is_none() && over(self.timers, self.listen.no_input_timeout_ms) {
             let ms = view.now.ms_since(self.timers.unwrap_or(self.started));
-            if let Some(music) = music_after_all(view, "nobody spoke") {
-                return Some(music);
+            if let Some(outcome) = sound::after_all(view, "nobody spoke").filter(|_| self.listen.speech) {
+                return Some(outcome);
             }
             // What sounded meanwhile was not listened to, if only keys are.
             let (label, sure, what) = if self.listen.speech {
@@ -65,16 +66,16 @@ impl Policy {
             && self.timers.is_some()
             && self.input.is_some()
             && !self.pressed
-            && view.speech.is_none()
+            && (view.speech.is_none() || view.belief.speech() < SPEECH_LEAST)
             && self.awaiting.is_none()
             && self.rung.is_none()
-            && view.belief.of(Label::Music) < MUSIC_AFTER_ALL
             && view.belief.speech() < SPEECH_LEAST
+            && sound::likely(&view.belief).is_none()
     }
 
     pub(super) fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
         let Some(speech) = view.speech else {
-            if let Some(outcome) = self.only_rung(view).or_else(|| music_after_all(view, why)) {
+            if let Some(outcome) = self.only_rung(view).or_else(|| sound::after_all(view, why)) {
                 return outcome;
             }
             let reason = format!("{why}: no speech, no known tone");
@@ -91,11 +92,4 @@ impl Policy {
         }
         view.conclude(label, view.sure(label, score), view.belief.method, reason)
     }
-}
-
-/// Music, where nobody spoke until the time was over.
-fn music_after_all(view: &View<'_>, why: &str) -> Option<Outcome> {
-    let probability = view.belief.of(Label::Music);
-    (probability >= MUSIC_AFTER_ALL)
-        .then(|| view.conclude(Label::Music, probability, view.belief.method, format!("{why}: music")))
 }
