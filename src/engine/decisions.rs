@@ -36,7 +36,7 @@ pub enum Stage {
     Provisional,
     /// The listening's result.
     Final,
-    /// The result was told and is wrong, or a beep came after it.
+    /// The result was told and is wrong, or the moment to speak came after it.
     Corrected,
 }
 
@@ -125,6 +125,8 @@ pub struct Decision {
     pub corrects: Option<Label>,
     /// When things happened.
     pub times: Times,
+    /// The moment to speak is waited for yet: another decision tells it, of the stage [`Stage::Corrected`].
+    pub awaits_moment: bool,
     /// When it was told.
     pub at: SystemTime,
     /// What it rests on, where that is kept.
@@ -132,6 +134,15 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether those want it, too, who asked for nothing provisional: a result, or the moment to speak.
+    fn is_for_all(&self) -> bool {
+        match self.stage {
+            Stage::Provisional => false,
+            Stage::Final => true,
+            Stage::Corrected => self.times.speak_at_ms.is_some(),
+        }
+    }
+
     /// Whether an automatic voice answered, as `builtin:speech/boolean` tells it: true or false.
     #[must_use]
     pub fn is_voicemail(&self) -> bool {
@@ -190,7 +201,8 @@ impl Default for Decisions {
 }
 
 impl Decisions {
-    /// Listens from now on; `eager` to provisional and corrected decisions, too, which cost the calls some work.
+    /// Listens from now on to results and to moments to speak; `eager` to all that is provisional or corrected, too, which costs
+    /// the calls some work.
     #[must_use]
     pub fn listen(&self, eager: bool) -> DecisionListener {
         let eager = eager.then(|| Arc::clone(&self.shared)).inspect(|shared| {
@@ -213,24 +225,48 @@ impl Decisions {
 
     /// Tells a listening's result. Never waits.
     pub fn concluded(&self, subject: &Subject, outcome: &Outcome) {
+        self.tell_result(subject, outcome, |decision| decision);
+    }
+
+    /// The like, where the moment to speak is to follow.
+    pub fn concluded_so_far(&self, subject: &Subject, outcome: &Outcome) {
+        self.tell_result(subject, outcome, |decision| Decision { awaits_moment: true, ..decision });
+    }
+
+    /// Tells the moment to speak after the result, which was `label` and stays. Never waits.
+    pub fn moment(&self, subject: &Subject, label: Label, outcome: &Outcome) {
+        self.tell_result(subject, outcome, |decision| Decision {
+            stage: Stage::Corrected,
+            label,
+            end: None,
+            corrects: Some(label),
+            findings: None,
+            ..decision
+        });
+    }
+
+    fn tell_result(&self, subject: &Subject, outcome: &Outcome, adapted: impl FnOnce(Decision) -> Decision) {
         if !self.is_wanted() {
             return;
         }
-        self.tell(subject, |number| Decision {
-            number,
-            door: subject.door,
-            call_id: Arc::clone(&subject.call_id),
-            uuid: subject.uuid.clone(),
-            stage: Stage::Final,
-            label: outcome.label,
-            confidence: outcome.confidence,
-            method: outcome.method,
-            reason: outcome.reason.as_str().into(),
-            end: Some(outcome.end),
-            corrects: None,
-            times: Times::of(&outcome.timeline),
-            at: SystemTime::now(),
-            findings: outcome.findings.clone(),
+        self.tell(subject, |number| {
+            adapted(Decision {
+                number,
+                door: subject.door,
+                call_id: Arc::clone(&subject.call_id),
+                uuid: subject.uuid.clone(),
+                stage: Stage::Final,
+                label: outcome.label,
+                confidence: outcome.confidence,
+                method: outcome.method,
+                reason: outcome.reason.as_str().into(),
+                end: Some(outcome.end),
+                corrects: None,
+                times: Times::of(&outcome.timeline),
+                awaits_moment: false,
+                at: SystemTime::now(),
+                findings: outcome.findings.clone(),
+            })
         });
     }
 
@@ -259,6 +295,7 @@ impl Decisions {
             end: None,
             corrects: provisional.corrects,
             times: Times::of(&timeline),
+            awaits_moment: false,
             at: SystemTime::now(),
             findings: None,
         });
@@ -278,7 +315,7 @@ impl DecisionListener {
         loop {
             match self.receiver.recv().await {
                 // Somebody else wants it.
-                Ok(decision) if self.eager.is_none() && decision.stage != Stage::Final => {}
+                Ok(decision) if self.eager.is_none() && !decision.is_for_all() => {}
                 Ok(decision) => return Some(Told::Decision(decision)),
                 Err(broadcast::error::RecvError::Lagged(missed)) => return Some(Told::Missed(missed)),
                 Err(broadcast::error::RecvError::Closed) => return None,

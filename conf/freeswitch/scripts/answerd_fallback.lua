@@ -30,7 +30,23 @@ local function is_ready(server)
     return said:find('"ready":true', 1, true) ~= nil or said:find("ommand not found", 1, true) ~= nil
 end
 
+-- FreeSWITCH keeps a call's recognizer open, and the next recognition goes to it whatever profile that names: it is closed first.
+-- Closing leaves an event, which would end the next recognition at once: it is taken out here.
+function on_left_over(session, kind, object)
+    return ""
+end
+
+local function close_recognizer()
+    session:execute("detect_speech", "stop")
+    session:setInputCallback("on_left_over", "")
+    session:sleep(100)
+    session:unsetInputCallback()
+end
+
 local function result(number, server)
+    if number > 1 then
+        close_recognizer()
+    end
     session:execute("sched_transfer", string.format("+%d answerd_fallback_%d XML %s", limit_s, number + 1, context))
     session:setVariable("answerd_watched", tostring(number))
     api:executeString(string.format("luarun answerd_watch.lua %s %d %s %s", uuid, number, server.ready, context))
@@ -56,9 +72,9 @@ while which <= #servers and session:ready() and not label do
     label = text:match("<input[^>]*>%s*(%a+)%s*</input>")
     confidence = text:match('confidence="([%d%.]+)"')
     method = text:match("<method>(%a+)</method>")
-    -- These are answers, too.
+    -- These are answers, too. A later server may hear silence alone where the first one broke down after somebody had spoken.
     if not label and cause == "002" then
-        label = "silence"
+        label = which > 1 and "unknown" or "silence"
     elseif not label and (cause == "001" or cause == "003" or cause == "015") then
         label = "unknown"
     end

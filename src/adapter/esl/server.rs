@@ -174,7 +174,8 @@ impl Lane {
                 Ok(Told::Here { moved }) => {
                     tracing::debug!(server = server.name, uuid, label = %decision.label, "told");
                     // What is begun here is ended here.
-                    let ended = decision.stage == Stage::Final && lock(&self.followed).remove(uuid).is_some();
+                    let over = decision.stage != Stage::Provisional && !decision.awaits_moment;
+                    let ended = over && lock(&self.followed).remove(uuid).is_some();
                     if ended && !moved {
                         self.teller.stop(uuid).await;
                     }

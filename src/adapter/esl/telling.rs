@@ -110,19 +110,20 @@ impl Teller {
         {
             self.avmd(uuid, decision, beep).await?;
         }
-        let acts = match decision.stage {
-            Stage::Provisional => false,
-            Stage::Final => true,
-            Stage::Corrected => self.plan.act_on_corrections,
+        // Where the label stays, only the beep is new.
+        let stays = decision.corrects == Some(decision.label);
+        let (label_acts, beep_acts) = match decision.stage {
+            Stage::Provisional => (false, false),
+            Stage::Final => (true, true),
+            Stage::Corrected => (self.plan.act_on_corrections && !stays, self.plan.act_on_corrections || stays),
         };
         let mut moved = false;
-        if acts {
-            let of = |wanted: Label| self.plan.actions.iter().filter(move |(label, _)| *label == wanted);
-            let beeps = of(Label::Beep).filter(|_| beep.is_some() && decision.label != Label::Beep);
-            for action in of(decision.label).chain(beeps).flat_map(|(_, actions)| actions) {
-                self.act(action, &fields).await;
-                moved |= action.moves_on();
-            }
+        let of = |wanted: Label| self.plan.actions.iter().filter(move |(label, _)| *label == wanted);
+        let labels = of(decision.label).filter(|_| label_acts);
+        let beeps = of(Label::Beep).filter(|_| beep_acts && beep.is_some() && decision.label != Label::Beep);
+        for action in labels.chain(beeps).flat_map(|(_, actions)| actions) {
+            self.act(action, &fields).await;
+            moved |= action.moves_on();
         }
         count(&self.server.decisions);
         Ok(Told::Here { moved })

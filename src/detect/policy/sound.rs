@@ -14,7 +14,7 @@ const SURE: f32 = 0.8;
 /// Probability from which it is told when time is over: it is likelier than all else.
 const AFTER_ALL: f32 = 0.5;
 /// A tone that begins after the model has been sure of such a sound for so long, in ms, is a part of it and no beep.
-const BEFORE_BEEP_MS: u64 = 1_000;
+const BEFORE_BEEP_MS: u64 = 500;
 
 impl Policy {
     /// Follows what the model is sure of.
@@ -75,3 +75,80 @@ pub(super) fn after_all(view: &View<'_>, why: &str) -> Option<Outcome> {
 
 /// What is followed: a sound, and since when.
 pub(super) type Sound = (Label, SampleTime);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::belief::{CLASSES, Posteriors};
+    use crate::detect::{Config, Listen};
+
+    fn policy() -> Policy {
+        Policy::new(Listen::default(), &Config::default(), SampleTime(0))
+    }
+
+    fn belief(of: &[(Label, f32)]) -> Belief {
+        let of = |class: &Label| of.iter().find(|(label, _)| label == class).map_or(0.0, |(_, of)| *of);
+        let mut posteriors = Posteriors::default();
+        CLASSES.iter().zip(&mut posteriors).for_each(|(class, place)| *place = of(class));
+        Belief::model(posteriors)
+    }
+
+    /// What is told and when, in ms, of a belief for each second.
+    fn told(policy: &mut Policy, seconds: &[Belief]) -> Option<(Label, u64)> {
+        (0..seconds.len() as u64 * 1_000).step_by(100).find_map(|ms| {
+            let view = policy.view(SampleTime(0).plus_ms(ms), None, seconds[ms as usize / 1_000]);
+            policy.follow_sound(&view);
+            policy.by_sound(&view).map(|outcome| (outcome.label, ms))
+        })
+    }
+
+    #[test]
+    fn a_sound_is_told_when_the_model_has_been_sure_of_it_for_long_enough() {
+        let ring = belief(&[(Label::Ringback, 0.9), (Label::Silence, 0.1)]);
+        let unsure = belief(&[(Label::Ringback, 0.7), (Label::Silence, 0.3)]);
+        assert_eq!(told(&mut policy(), &[ring; 6]), Some((Label::Ringback, 5_000)));
+        assert_eq!(told(&mut policy(), &[ring, ring, ring, ring, unsure, ring, ring]), None);
+        let sit = belief(&[(Label::Sit, 0.8), (Label::Fax, 0.2)]);
+        assert_eq!(told(&mut policy(), &[unsure, sit, sit]), Some((Label::Sit, 2_500)));
+        // Speech, silence, and tones that the rules know well enough.
+        for label in [Label::Human, Label::Silence, Label::Fax, Label::Busy] {
+            assert_eq!(told(&mut policy(), &[belief(&[(label, 1.0)]); 9]), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn once_a_machine_is_known_the_network_has_no_say() {
+        let mut policy = policy();
+        policy.awaiting = Some((Label::Machine, 0.9));
+        assert_eq!(told(&mut policy, &[belief(&[(Label::Ringback, 0.9)]); 9]), None);
+        assert_eq!(told(&mut policy, &[belief(&[(Label::Music, 0.9)]); 9]), Some((Label::Music, 3_000)));
+    }
+
+    #[test]
+    fn a_tone_in_the_midst_of_a_sound_is_a_part_of_it() {
+        let mut policy = policy();
+        let beep = |on_ms: u64| {
+            let on = SampleTime(0).plus_ms(on_ms);
+            Beep { on, off: on.plus_ms(300), hz: 988.0, level_db: -20.0 }
+        };
+        assert!(!policy.is_part_of_sound(&beep(5_000)));
+        told(&mut policy, &[belief(&[(Label::Silence, 0.9)]), belief(&[(Label::Music, 0.9)])]);
+        assert_eq!([500, 1_400, 1_500].map(|on_ms| policy.is_part_of_sound(&beep(on_ms))), [false, false, true]);
+    }
+
+    #[test]
+    fn when_time_is_over_what_is_likelier_than_all_else_is_told() {
+        let now = SampleTime(0).plus_ms(10_000);
+        let told = |belief| {
+            let outcome = after_all(&policy().view(now, None, belief), "time is over")?;
+            Some((outcome.label, outcome.confidence, outcome.reason))
+        };
+        let reason = "time is over: ringback".to_owned();
+        assert_eq!(
+            told(belief(&[(Label::Ringback, 0.6), (Label::Silence, 0.4)])),
+            Some((Label::Ringback, 0.6, reason))
+        );
+        assert_eq!(told(belief(&[(Label::Ringback, 0.4), (Label::Silence, 0.6)])), None);
+        assert_eq!(told(belief(&[(Label::Fax, 0.9)])), None);
+    }
+}

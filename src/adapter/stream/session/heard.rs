@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::adapter::stream::answer::{self, Kind};
 use crate::adapter::stream::session::{Close, Phase, Session};
-use crate::detect::{Event, Label, Outcome, Provisional};
+use crate::detect::{Event, Label, Listen, Outcome};
 use crate::engine::{Door, StreamEvent, Subject};
 use crate::ops::Grammar;
 use crate::wire::stream::close;
@@ -48,23 +48,24 @@ impl Session {
         Subject { door: Door::Stream, call_id: self.call_id().into(), uuid }
     }
 
-    /// Tells a result to all who listen to decisions: a beep after the decision is new of the same label.
+    /// Tells a result to all who listen to decisions, or the moment to speak after it.
     fn tell_others(&self, outcome: &Outcome) {
-        let decisions = self.shared.engine.decisions();
-        let Some(label) = self.decided else { return decisions.concluded(&self.subject(), outcome) };
-        if let Some(beep) = outcome.timeline.beep {
-            let new = Provisional {
-                label,
-                confidence: outcome.confidence,
-                started: outcome.timeline.started,
-                at: outcome.timeline.decided_at,
-                method: outcome.method,
-                reason: outcome.reason.clone(),
-                corrects: Some(label),
-                beep: Some(beep),
-            };
-            decisions.provisional(&self.subject(), &new, true);
+        let (decisions, subject) = (self.shared.engine.decisions(), self.subject());
+        match self.decided {
+            Some(label) if has_moment(outcome) => decisions.moment(&subject, label, outcome),
+            Some(_) => {}
+            None if !has_moment(outcome) && self.awaited(outcome.label).is_some() => {
+                decisions.concluded_so_far(&subject, outcome);
+            }
+            None => decisions.concluded(&subject, outcome),
         }
+    }
+
+    /// What is listened to next after a machine was told: the moment to speak, if that is asked for.
+    fn awaited(&self, label: Label) -> Option<Listen> {
+        let automated = matches!(label, Label::Machine | Label::Screening | Label::Ivr);
+        let beep = self.asked.as_ref()?.beep.clone();
+        beep.filter(|_| automated && self.phase == Phase::Answer)
     }
 
     fn detected(&mut self, now: Instant, event: Event) {
@@ -121,8 +122,7 @@ impl Session {
             answer::insert(&mut message, [("received", self.received())]);
             self.tell(message);
         }
-        let moment = outcome.timeline.speak_at.is_some() || outcome.timeline.beep.is_some();
-        if moment || !first {
+        if has_moment(outcome) || !first {
             if let Some(beep) = outcome.timeline.beep {
                 self.tell(answer::beep(&self.call, beep));
             }
@@ -135,12 +135,9 @@ impl Session {
         }
     }
 
-    /// After a machine was told: the moment to speak, if that is asked for.
+    /// Listens to what is [awaited](Self::awaited).
     fn await_beep(&mut self, label: Label) {
-        let automated = matches!(label, Label::Machine | Label::Screening | Label::Ivr);
-        let beep = self.asked.as_ref().and_then(|asked| asked.beep.clone());
-        let wanted = automated && self.phase == Phase::Answer;
-        match (beep.filter(|_| wanted), &mut self.listening) {
+        match (self.awaited(label), &mut self.listening) {
             (Some(listen), Some(listening)) => {
                 self.corrected_until = None;
                 self.phase = Phase::Beep;
@@ -164,4 +161,9 @@ impl Session {
         self.permit = None;
         self.backlog.clear();
     }
+}
+
+/// Whether a result tells the moment to speak.
+fn has_moment(outcome: &Outcome) -> bool {
+    outcome.timeline.speak_at.is_some() || outcome.timeline.beep.is_some()
 }
