@@ -395,6 +395,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_moment_to_speak_comes_after_the_result_and_to_all() {
+        let decisions = Decisions::default();
+        let mut listener = decisions.listen(false);
+        let mut spoken = outcome();
+        spoken.timeline.speak_at = Some(SampleTime(20_000));
+        let so_far = Outcome { timeline: Timeline { beep: None, ..spoken.timeline }, ..spoken.clone() };
+        decisions.concluded_so_far(&subject(), &so_far);
+        decisions.moment(&subject(), Label::Ivr, &spoken);
+        let Some(Told::Decision(result)) = listener.next().await else { panic!("no decision") };
+        assert_eq!((result.stage, result.awaits_moment), (Stage::Final, true));
+        let Some(Told::Decision(moment)) = listener.next().await else { panic!("no moment") };
+        assert_eq!((moment.stage, moment.awaits_moment), (Stage::Corrected, false));
+        assert_eq!((moment.label, moment.corrects, moment.end), (Label::Ivr, Some(Label::Ivr), None));
+        assert_eq!((moment.times.speak_at_ms, moment.times.beep.unwrap().off_ms), (Some(1_500), 1_500));
+    }
+
+    #[tokio::test]
     async fn a_correction_is_dated_as_its_result() {
         let decisions = Decisions::default();
         let (mut listener, mut other) = (decisions.listen(true), decisions.listen(false));

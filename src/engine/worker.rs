@@ -426,6 +426,43 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_with_nothing_to_do_is_passed_over_until_something_comes() {
+        let address = "127.0.0.1".parse().unwrap();
+        let ports = Arc::new(Ports::new(&RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() }));
+        let mut worker = worker();
+        let mut heard = open(&mut worker, &ports, 1);
+        let (mut buffers, mut events) = (Buffers::new(), events());
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let due = |worker: &Worker, now| worker.streams.iter().any(|(_, stream)| stream.is_due(now));
+        assert!(due(&worker, start));
+        worker.step(start, &mut buffers);
+        // Nobody listens, and nothing has come: not even time goes on.
+        assert!(!due(&worker, after(60_000)));
+        worker.obey(Command::Attach(1, ListenerId(0), Box::new(Detector::new(Arc::default()))));
+        let listen = Listen { no_input_timeout_ms: Some(1_000), ..Listen::default() };
+        worker.obey(Command::Listen(1, ListenerId(0), 1, Box::new(listen)));
+        assert!(due(&worker, start));
+        worker.step(start, &mut buffers);
+        // Time without packets goes on after the grace.
+        assert!(!due(&worker, after(100)) && due(&worker, after(500)));
+        let (_, stream) = worker.streams.iter().next().unwrap();
+        let Source::Rtp(rtp) = &stream.source else { panic!("a socket") };
+        let to = rtp.socket.local_addr().unwrap();
+        std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 12], to).unwrap();
+        for _ in 0..1_000 {
+            worker.find_readable(&mut events);
+            if due(&worker, start) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(due(&worker, start), "a datagram came");
+        worker.step(after(3_000), &mut buffers);
+        assert!(matches!(heard.try_recv(), Ok((7, StreamEvent::Detected { .. }))));
+    }
+
+    #[test]
     fn a_panic_costs_one_stream() {
         let address = "127.0.0.1".parse().unwrap();
         let config = RtpConfig { address, port_min: 0, port_max: 0, ..RtpConfig::default() };

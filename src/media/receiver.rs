@@ -383,7 +383,8 @@ impl Receiver {
         if !self.buffer.is_empty() {
             return Some(now);
         }
-        let least = (self.told + MIN_FILL) as f64;
+        // What is due is rounded.
+        let least = (self.told + MIN_FILL) as f64 - 0.5;
         self.clock.as_ref().map(|clock| clock.when(least + self.grace()))
     }
 

@@ -42,6 +42,9 @@ struct Sim {
     page: String,
     missing: usize,
     ssrc: u32,
+    /// Something came since the last poll; and when that said there may be more to tell.
+    touched: bool,
+    wake: Option<Instant>,
 }
 
 impl Sim {
@@ -53,6 +56,8 @@ impl Sim {
             page: String::new(),
             missing: 0,
             ssrc: 7,
+            touched: true,
+            wake: None,
         }
     }
 
@@ -62,6 +67,7 @@ impl Sim {
 
     fn datagram(&mut self, ms: u64, from: SocketAddr, datagram: &[u8]) {
         let now = self.at(ms);
+        self.touched = true;
         self.receiver.handle_datagram(now, from, datagram);
     }
 
@@ -78,6 +84,8 @@ impl Sim {
 
     fn poll(&mut self, ms: u64) {
         let now = self.at(ms);
+        let told = self.receiver.now();
+        let passed_over = !std::mem::take(&mut self.touched) && self.wake.is_none_or(|at| at > now);
         let Self { receiver, heard, page, missing, .. } = self;
         receiver.poll(now, &mut |what| match what {
             Heard::Frame(Frame::Sound(samples)) => {
@@ -100,6 +108,8 @@ impl Sim {
                 write!(page, "k{key} ").unwrap();
             }
         });
+        assert!(!passed_over || self.receiver.now() == told, "a worker would have passed it over at {ms} ms");
+        self.wake = self.receiver.poll_at(now);
         assert_eq!(self.receiver.now().0, self.heard.len() as u64);
         let stats = self.receiver.stats();
         assert_eq!(stats.sound + stats.missing, self.heard.len() as u64);
@@ -127,6 +137,7 @@ impl Sim {
 
     fn step(&mut self, time: u64, what: &str) {
         if what == "start" {
+            self.touched = true;
             let now = self.at(time);
             self.receiver.start_clock(now);
             return;

@@ -273,30 +273,66 @@ impl Bench {
     }
 
     fn decide(&self, uuid: &str, label: Label, beep: bool) {
-        let subject = Subject { door: Door::Mrcp, call_id: "call-1".into(), uuid: Some(uuid.into()) };
-        let outcome = Outcome {
-            end: End::Decided,
-            label,
-            confidence: 0.97,
-            alternatives: Vec::new(),
-            reason: "beep; it's\n\"loud\" ${x}".to_owned(),
-            method: Method::Rules,
-            timeline: Timeline {
-                started: SampleTime(0),
-                decided_at: SampleTime(24_000),
-                beep: beep.then_some(Beep {
-                    on: SampleTime(16_000),
-                    off: SampleTime(20_000),
-                    hz: 1_000.0,
-                    level_db: -20.0,
-                }),
-                ..Timeline::default()
-            },
-            sit: None,
-            findings: None,
-        };
-        self.engine.decisions().concluded(&subject, &outcome);
+        self.engine.decisions().concluded(&subject(uuid), &outcome(label, beep));
     }
+}
+
+fn subject(uuid: &str) -> Subject {
+    Subject { door: Door::Mrcp, call_id: "call-1".into(), uuid: Some(uuid.into()) }
+}
+
+fn outcome(label: Label, beep: bool) -> Outcome {
+    let (on, off) = (SampleTime(16_000), SampleTime(20_000));
+    Outcome {
+        end: End::Decided,
+        label,
+        confidence: 0.97,
+        alternatives: Vec::new(),
+        reason: "beep; it's\n\"loud\" ${x}".to_owned(),
+        method: Method::Rules,
+        timeline: Timeline {
+            started: SampleTime(0),
+            decided_at: SampleTime(24_000),
+            beep: beep.then_some(Beep { on, off, hz: 1_000.0, level_db: -20.0 }),
+            speak_at: beep.then_some(off),
+            ..Timeline::default()
+        },
+        sit: None,
+        findings: None,
+    }
+}
+
+/// A stream tells a machine by its voice, and the beep later: who asked for nothing provisional hears of it, and what hears the
+/// call is ended then and not before.
+#[tokio::test]
+async fn a_beep_after_the_decision_is_told_and_ends_the_detection() {
+    let fake = Fake::start(&[Manner::Good]).await;
+    let mut config = settings(&[&fake]);
+    config.start_variable = "answerd_detect".to_owned();
+    config.actions.machine = vec!["setvar told ${label}".to_owned()];
+    config.actions.beep = vec!["setvar beeped ${beep_hz}".to_owned()];
+    let bench = bench(config);
+    bench.until(0, |counts| counts.connected).await;
+    let start = [("Event-Name", "CUSTOM"), ("Event-Subclass", "answerd::start"), ("Channel-UUID", UUID)];
+    fake.until(&["filter Event-Name CUSTOM"]).await;
+    fake.events.send(event(&start)).unwrap();
+    bench.until(0, |counts| counts.started == 1).await;
+    let decisions = bench.engine.decisions();
+    decisions.concluded_so_far(&subject(UUID), &outcome(Label::Machine, false));
+    let commands = fake.until(&[&format!("api uuid_setvar {UUID} told machine")]).await;
+    assert!(!commands.iter().any(|command| command.contains("execute-app-arg: stop")), "{commands:#?}");
+    decisions.moment(&subject(UUID), Label::Machine, &outcome(Label::Beep, true));
+    let commands = fake
+        .until(&[
+            "answerd_beep=true",
+            "sendevent CUSTOM|Event-Subclass: answerd::beep|Channel-UUID: ",
+            &format!("api uuid_setvar {UUID} beeped 1000.0"),
+            "execute-app-arg: stop",
+        ])
+        .await;
+    let told = commands.iter().filter(|command| command.contains("told machine")).count();
+    assert_eq!(told, 1, "what was done for the label is not done again: {commands:#?}");
+    bench.running.shutdown().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::adapter::stream::answer::{self, Kind};
 use crate::adapter::stream::session::{Close, Phase, Session};
-use crate::detect::{Event, Label, Listen, Outcome};
+use crate::detect::{Event, Label, Listen, Outcome, Timeline};
 use crate::engine::{Door, StreamEvent, Subject};
 use crate::ops::Grammar;
 use crate::wire::stream::close;
@@ -52,7 +52,10 @@ impl Session {
     fn tell_others(&self, outcome: &Outcome) {
         let (decisions, subject) = (self.shared.engine.decisions(), self.subject());
         match self.decided {
-            Some(label) if has_moment(outcome) => decisions.moment(&subject, label, outcome),
+            Some(label) if has_moment(outcome) => {
+                let timeline = Timeline { started: self.listened_from, ..outcome.timeline };
+                decisions.moment(&subject, label, &Outcome { timeline, ..outcome.clone() });
+            }
             Some(_) => {}
             None if !has_moment(outcome) && self.awaited(outcome.label).is_some() => {
                 decisions.concluded_so_far(&subject, outcome);
@@ -113,6 +116,7 @@ impl Session {
         let first = self.decided.is_none();
         if first {
             self.decided = Some(outcome.label);
+            self.listened_from = outcome.timeline.started;
             let (label, confidence) = (outcome.label, outcome.confidence);
             tracing::info!(call = self.call, %label, confidence, reason = outcome.reason, "decided");
             let mut message = answer::decision(&self.call, outcome);

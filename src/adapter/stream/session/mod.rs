@@ -18,7 +18,7 @@ use crate::adapter::stream::asked::Asked;
 use crate::adapter::stream::pace::{Flow, OF_BROWSERS, OF_TAPS, Pace};
 use crate::adapter::stream::registry::Place;
 use crate::adapter::stream::track::{Piece, Places, Track};
-use crate::audio::SAMPLE_RATE;
+use crate::audio::{SAMPLE_RATE, SampleTime};
 use crate::detect::Label;
 use crate::engine::{Feed, FeedSpec, ListenerId, NotPushed, Permit, Stream, StreamEvent};
 use crate::ops::{Door, InCall};
@@ -86,6 +86,8 @@ pub(super) struct Session {
     /// Whether no more sound comes.
     flushed: bool,
     decided: Option<Label>,
+    /// When the listening began that decided: what is told of the call after it counts from there, too.
+    listened_from: SampleTime,
     /// When a decision is not corrected any more.
     corrected_until: Option<Instant>,
     /// Why the peer ended it.
@@ -163,6 +165,7 @@ impl Session {
             at_once: None,
             flushed: false,
             decided: None,
+            listened_from: SampleTime(0),
             corrected_until: None,
             stopped: None,
             shared,
