@@ -48,7 +48,7 @@ TAUGHT = 48
 TEACHING = 0.5
 """Weight of their squared error beside the classes' loss."""
 SEED = 20261120
-# Added to the classes' logits when all is learned: menus, a third as many as machines in the calls, were told too seldom among the
+# Added to the classes' logits when all is learned: menus, fewer than machines in the calls, were told too seldom among the
 # automated answers. Chosen on the folds: people against automated stays as it was (areas under the curve within 0.0002).
 LEAN = np.array([0.3 if c == "ivr" else 0.0 for c in CLASSES], np.float32)
 

@@ -52,6 +52,15 @@ impl Stage {
     }
 }
 
+/// The moment to speak, of a listening that goes on for it after the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// This is the result, and the moment is waited for yet.
+    Awaited,
+    /// This tells the moment, or that none came; it is of the stage [`Stage::Corrected`], and the label stays.
+    Told,
+}
+
 /// A beep, in milliseconds since the listening began.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BeepTimes {
@@ -125,8 +134,8 @@ pub struct Decision {
     pub corrects: Option<Label>,
     /// When things happened.
     pub times: Times,
-    /// The moment to speak is waited for yet: another decision tells it, of the stage [`Stage::Corrected`].
-    pub awaits_moment: bool,
+    /// Where the moment to speak is told apart from the result.
+    pub moment: Option<Moment>,
     /// When it was told.
     pub at: SystemTime,
     /// What it rests on, where that is kept.
@@ -136,11 +145,13 @@ pub struct Decision {
 impl Decision {
     /// Whether those want it, too, who asked for nothing provisional: a result, or the moment to speak.
     fn is_for_all(&self) -> bool {
-        match self.stage {
-            Stage::Provisional => false,
-            Stage::Final => true,
-            Stage::Corrected => self.times.speak_at_ms.is_some(),
-        }
+        self.stage == Stage::Final || self.moment == Some(Moment::Told)
+    }
+
+    /// Whether nothing is waited for after it: what hears the call may end.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.stage != Stage::Provisional && self.moment != Some(Moment::Awaited)
     }
 
     /// Whether an automatic voice answered, as `builtin:speech/boolean` tells it: true or false.
@@ -230,16 +241,17 @@ impl Decisions {
 
     /// The like, where the moment to speak is to follow.
     pub fn concluded_so_far(&self, subject: &Subject, outcome: &Outcome) {
-        self.tell_result(subject, outcome, |decision| Decision { awaits_moment: true, ..decision });
+        self.tell_result(subject, outcome, |decision| Decision { moment: Some(Moment::Awaited), ..decision });
     }
 
-    /// Tells the moment to speak after the result, which was `label` and stays. Never waits.
+    /// Tells the moment to speak after the result, which was `label` and stays, or that none came. Never waits.
     pub fn moment(&self, subject: &Subject, label: Label, outcome: &Outcome) {
         self.tell_result(subject, outcome, |decision| Decision {
             stage: Stage::Corrected,
             label,
             end: None,
             corrects: Some(label),
+            moment: Some(Moment::Told),
             findings: None,
             ..decision
         });
@@ -263,7 +275,7 @@ impl Decisions {
                 end: Some(outcome.end),
                 corrects: None,
                 times: Times::of(&outcome.timeline),
-                awaits_moment: false,
+                moment: None,
                 at: SystemTime::now(),
                 findings: outcome.findings.clone(),
             })
@@ -295,7 +307,7 @@ impl Decisions {
             end: None,
             corrects: provisional.corrects,
             times: Times::of(&timeline),
-            awaits_moment: false,
+            moment: None,
             at: SystemTime::now(),
             findings: None,
         });
@@ -400,15 +412,19 @@ mod tests {
         let mut listener = decisions.listen(false);
         let mut spoken = outcome();
         spoken.timeline.speak_at = Some(SampleTime(20_000));
-        let so_far = Outcome { timeline: Timeline { beep: None, ..spoken.timeline }, ..spoken.clone() };
+        let so_far = Outcome { timeline: Timeline { beep: None, speak_at: None, ..spoken.timeline }, ..spoken.clone() };
         decisions.concluded_so_far(&subject(), &so_far);
         decisions.moment(&subject(), Label::Ivr, &spoken);
         let Some(Told::Decision(result)) = listener.next().await else { panic!("no decision") };
-        assert_eq!((result.stage, result.awaits_moment), (Stage::Final, true));
+        assert_eq!((result.stage, result.is_last()), (Stage::Final, false));
         let Some(Told::Decision(moment)) = listener.next().await else { panic!("no moment") };
-        assert_eq!((moment.stage, moment.awaits_moment), (Stage::Corrected, false));
+        assert_eq!((moment.stage, moment.is_last()), (Stage::Corrected, true));
         assert_eq!((moment.label, moment.corrects, moment.end), (Label::Ivr, Some(Label::Ivr), None));
         assert_eq!((moment.times.speak_at_ms, moment.times.beep.unwrap().off_ms), (Some(1_500), 1_500));
+        // That none came is told, too: who waits for it must know.
+        decisions.moment(&subject(), Label::Ivr, &so_far);
+        let Some(Told::Decision(none)) = listener.next().await else { panic!("no end") };
+        assert_eq!((none.is_last(), none.times.speak_at_ms), (true, None));
     }
 
     #[tokio::test]

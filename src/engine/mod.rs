@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub use crate::engine::config::{EngineConfig, Keys, Peer, RtpConfig, Srtp};
 pub use crate::engine::counters::{Counters, Distribution, Liveness};
 pub use crate::engine::decisions::{
-    BeepTimes, Decision, DecisionListener, Decisions, Door, Stage, Subject, Times, Told,
+    BeepTimes, Decision, DecisionListener, Decisions, Door, Moment, Stage, Subject, Times, Told,
 };
 pub use crate::engine::feed::{Feed, NotPushed};
 use crate::engine::listener::Playback;

@@ -293,6 +293,7 @@ impl Call {
     /// Waits for the call's decision and tells it. Returns whether the call was taken elsewhere.
     async fn wait(&self, teller: &Teller, uuid: &str, full: bool, decided: &mut mpsc::Receiver<Arc<Decision>>) -> bool {
         let until = Instant::now() + Duration::from_millis(self.config.socket_timeout_ms);
+        let mut known = false;
         loop {
             let decision = tokio::select! {
                 decision = decided.recv() => decision,
@@ -300,6 +301,10 @@ impl Call {
                 () = self.closing.cancelled() => None,
             };
             let Some(decision) = decision else {
+                // The moment to speak has not come: what was told stays.
+                if known {
+                    return false;
+                }
                 tracing::info!(uuid, "a call by `socket` goes on without a decision");
                 self.set(teller, &["answerd_result=error".to_owned()]).await.ok();
                 return false;
@@ -318,8 +323,8 @@ impl Call {
                 }
                 Ok(Told::Elsewhere) => return true,
                 Ok(Told::Here { moved: true }) => return true,
-                Ok(Told::Here { moved: false }) if decision.stage == Stage::Provisional => {}
-                Ok(Told::Here { moved: false }) => return false,
+                Ok(Told::Here { moved: false }) if decision.is_last() => return false,
+                Ok(Told::Here { moved: false }) => known |= decision.stage != Stage::Provisional,
             }
         }
     }

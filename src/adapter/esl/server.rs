@@ -17,7 +17,7 @@ use crate::adapter::esl::link::{Client, Failure, Link, LinkError, Order, Patienc
 use crate::adapter::esl::outbound::Waiting;
 use crate::adapter::esl::telling::{Plan, Teller, Told};
 use crate::adapter::queue::backoff;
-use crate::engine::{self, Decision, Decisions, Stage};
+use crate::engine::{self, Decision, Decisions};
 use crate::wire::esl::{Command, Event, is_uuid};
 
 /// What a lane does, one after the other: all of one call is in one lane, so that it stays in order.
@@ -174,8 +174,7 @@ impl Lane {
                 Ok(Told::Here { moved }) => {
                     tracing::debug!(server = server.name, uuid, label = %decision.label, "told");
                     // What is begun here is ended here.
-                    let over = decision.stage != Stage::Provisional && !decision.awaits_moment;
-                    let ended = over && lock(&self.followed).remove(uuid).is_some();
+                    let ended = decision.is_last() && lock(&self.followed).remove(uuid).is_some();
                     if ended && !moved {
                         self.teller.stop(uuid).await;
                     }

@@ -16,6 +16,9 @@ const AFTER_ALL: f32 = 0.5;
 /// A tone that begins after the model has been sure of such a sound for so long, in ms, is a part of it and no beep.
 const BEFORE_BEEP_MS: u64 = 500;
 
+/// What is followed: a sound, and since when.
+pub(super) type Sound = (Label, SampleTime);
+
 impl Policy {
     /// Follows what the model is sure of.
     pub(super) fn follow_sound(&mut self, view: &View<'_>) {
@@ -72,9 +75,6 @@ pub(super) fn after_all(view: &View<'_>, why: &str) -> Option<Outcome> {
     let (label, probability) = likely(&view.belief)?;
     Some(view.conclude(label, probability, view.belief.method, format!("{why}: {label}")))
 }
-
-/// What is followed: a sound, and since when.
-pub(super) type Sound = (Label, SampleTime);
 
 #[cfg(test)]
 mod tests {

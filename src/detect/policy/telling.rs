@@ -54,8 +54,7 @@ impl Teller {
     }
 
     /// Who speaks, once it can be told. `beep`: the moment to speak is wanted, too, and what kind of machine it is will be asked
-    /// again then. `complete_ms` is the pause that ends
-    /// speech for good where the listener says so.
+    /// again then. `complete_ms` is the pause that ends speech for good where the listener says so.
     pub(in crate::detect) fn tell(
         &self,
         point: &Point,

@@ -66,7 +66,6 @@ impl Policy {
             && self.timers.is_some()
             && self.input.is_some()
             && !self.pressed
-            && (view.speech.is_none() || view.belief.speech() < SPEECH_LEAST)
             && self.awaiting.is_none()
             && self.rung.is_none()
             && view.belief.speech() < SPEECH_LEAST

@@ -52,11 +52,10 @@ impl Session {
     fn tell_others(&self, outcome: &Outcome) {
         let (decisions, subject) = (self.shared.engine.decisions(), self.subject());
         match self.decided {
-            Some(label) if has_moment(outcome) => {
+            Some(label) => {
                 let timeline = Timeline { started: self.listened_from, ..outcome.timeline };
                 decisions.moment(&subject, label, &Outcome { timeline, ..outcome.clone() });
             }
-            Some(_) => {}
             None if !has_moment(outcome) && self.awaited(outcome.label).is_some() => {
                 decisions.concluded_so_far(&subject, outcome);
             }
