@@ -24,7 +24,7 @@ fn step(criterion: &mut Criterion) {
     let formats = common::formats();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let mut group = criterion.benchmark_group("a step of a worker");
-    for streams in [1, 16, 128] {
+    for streams in [16, 128, 512, 1_000] {
         let mut trial = Trial::new(&config, streams, &formats, &common::patient()).expect("ports");
         let mut senders: Vec<Sender> = (0..streams).map(|n| Sender::new(n as u32 + 1, 0, 0)).collect();
         let mut datagrams = vec![Vec::new(); streams];

@@ -116,6 +116,8 @@ struct Run {
 #[derive(Debug)]
 pub struct Activity {
     blocks: VecDeque<f32>,
+    /// The least of `blocks`.
+    blocks_db: f32,
     block: f32,
     block_hops: usize,
     voice: Voice,
@@ -148,6 +150,7 @@ impl Default for Activity {
     fn default() -> Self {
         Self {
             blocks: VecDeque::with_capacity(BLOCKS),
+            blocks_db: f32::INFINITY,
             block: 0.0,
             block_hops: 0,
             voice: Voice::default(),
@@ -210,7 +213,7 @@ impl Activity {
     /// The noise under everything, in dB.
     #[must_use]
     pub fn floor_db(&self) -> f32 {
-        self.blocks.iter().copied().fold(self.block, f32::min)
+        self.block.min(self.blocks_db)
     }
 
     /// Takes one hop.
@@ -383,6 +386,7 @@ impl Activity {
                 self.blocks.pop_front();
             }
             self.blocks.push_back(self.block);
+            self.blocks_db = self.blocks.iter().copied().fold(f32::INFINITY, f32::min);
             self.block = 0.0;
             self.block_hops = 0;
         }

@@ -135,6 +135,12 @@ impl Detector {
         SampleTime(self.pushed)
     }
 
+    /// Whether something may be told in a moment that has to be told at once: a beep.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.policy.as_ref().is_some_and(Policy::is_urgent)
+    }
+
     /// What listening has told, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

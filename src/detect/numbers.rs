@@ -32,8 +32,19 @@ const LANES: usize = 8;
 /// The sum of a row.
 #[inline(always)]
 pub(super) fn sum(row: &[f32]) -> f32 {
-    let (eights, rest) = row.as_chunks::<LANES>();
+    // An addition waits for the one before it: many side by side.
+    let (many, rest) = row.as_chunks::<{ 4 * LANES }>();
+    let mut wide = [0.0; 4 * LANES];
+    for numbers in many {
+        for n in 0..4 * LANES {
+            wide[n] += numbers[n];
+        }
+    }
     let mut lanes = [0.0; LANES];
+    for n in 0..LANES {
+        lanes[n] = (wide[n] + wide[n + LANES]) + (wide[n + 2 * LANES] + wide[n + 3 * LANES]);
+    }
+    let (eights, rest) = rest.as_chunks::<LANES>();
     for eight in eights {
         for n in 0..LANES {
             lanes[n] += eight[n];

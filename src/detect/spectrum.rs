@@ -175,6 +175,22 @@ pub(super) fn decibels(power: f32) -> f32 {
     10.0 * (power + 1e-10).log10()
 }
 
+/// The larger number of each two that are so far apart; the last ones have no other.
+#[inline(always)]
+fn windows<const N: usize>(row: &[f32; N], apart: usize) -> [f32; N] {
+    let mut most = *row;
+    for n in 0..N - apart {
+        most[n] = larger(row[n], row[n + apart]);
+    }
+    most
+}
+
+/// The larger one of two numbers.
+#[inline(always)]
+fn larger(one: f32, other: f32) -> f32 {
+    if one > other { one } else { other }
+}
+
 /// The strongest peaks of the telephone band, strongest first.
 #[inline(always)]
 fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
@@ -184,38 +200,47 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     }
     /// Bins that are looked at, to whole words.
     const COUNT: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(8);
+    /// The first bin that side lobes may come from.
+    const FROM: usize = BAND.0 - 2 * LOBE;
     let within = "the band lies well within the spectrum, and so do some bins after it";
     let left = power[BAND.0 - 1..].first_chunk::<COUNT>().expect(within);
     let middle = power[BAND.0..].first_chunk::<COUNT>().expect(within);
     let right = power[BAND.0 + 1..].first_chunk::<COUNT>().expect(within);
-    let mut rises = [0; COUNT];
-    for n in 0..COUNT {
-        rises[n] = u8::from((middle[n] > left[n]) & (middle[n] >= right[n]));
+    // Of each bin: the power of a lobe that stands there, and the most of any bin so near that side lobes reach here, by windows
+    // of twice, four, eight and sixteen bins.
+    let mut around = [0.0; COUNT + 4 * LOBE];
+    for n in 0..around.len().min(BINS - FROM) {
+        around[n] = power[FROM + n];
     }
-    rises[BAND.1 + 1 - BAND.0..].fill(0);
+    let mut lobes = [0.0; COUNT];
+    for n in 0..COUNT {
+        for bin in LOBE..3 * LOBE + 1 {
+            lobes[n] += around[n + bin];
+        }
+    }
+    let two = windows(&around, 1);
+    let four = windows(&two, 2);
+    let eight = windows(&four, 4);
+    let sixteen = windows(&eight, 8);
+    let mut tops = [0; COUNT];
+    for n in 0..COUNT {
+        let most = larger(sixteen[n], around[n + 4 * LOBE]);
+        // The window's side lobes, 31 dB down, are no peaks.
+        let alone = most <= 30.0 * middle[n];
+        tops[n] = u8::from((middle[n] > left[n]) & (middle[n] >= right[n]) & alone);
+    }
+    tops[BAND.1 + 1 - BAND.0..].fill(0);
     // The peaks' shares, where they are, and their lobes' power.
     let mut found = [(0.0, 0, 0.0); 4];
     for word in 0..COUNT / 8 {
-        let mut eight = u64::from_le_bytes(rises.as_chunks().0[word]);
+        let mut eight = u64::from_le_bytes(tops.as_chunks().0[word]);
         while eight != 0 {
-            let at = BAND.0 + 8 * word + eight.trailing_zeros() as usize / 8;
+            let n = 8 * word + eight.trailing_zeros() as usize / 8;
             eight &= eight - 1;
-            // Weaker than the weakest one kept: the lobe's sum is at most 9 bins of this height.
-            if power[at] * 9.0 <= found[3].0 * total {
+            let (at, lobe) = (BAND.0 + n, lobes[n]);
+            // Weaker than the weakest one kept.
+            if lobe <= found[3].2 {
                 continue;
-            }
-            // The window's side lobes, 31 dB down, are no peaks.
-            let near = power[at - 2 * LOBE..].first_chunk::<{ 4 * LOBE + 1 }>().expect(within);
-            let mut beside = false;
-            for n in 0..near.len() {
-                beside |= near[n] > 30.0 * power[at];
-            }
-            if beside {
-                continue;
-            }
-            let mut lobe = 0.0;
-            for bin in at - LOBE..at + LOBE + 1 {
-                lobe += power[bin];
             }
             let share = if lobe < total { lobe / total } else { 1.0 };
             // Into its place; those after it move up by one.

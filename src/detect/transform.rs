@@ -90,8 +90,8 @@ impl Plans {
     /// Room for what the transforms work in: for some processors there is none needed.
     pub(super) fn scratch(&self) -> Scratch {
         let tables = &*self.0;
-        let samples = tables.samples.get_immutable_scratch_len();
-        vec![Complex::default(); samples.max(tables.powers.get_inplace_scratch_len())].into()
+        let needed = [&tables.samples, &tables.powers].map(|plan| plan.get_immutable_scratch_len());
+        vec![Complex::default(); needed.into_iter().max().unwrap_or_default()].into()
     }
 
     /// The power spectrum of the samples under the window; what the sum over a full-scale sine's lobe is 1.0 of.
@@ -172,11 +172,12 @@ impl Plans {
         for k in 1..QUARTER {
             folded[HALF - k] = back[k];
         }
-        let mut z = [Complex::default(); QUARTER];
+        let mut input = [Complex::default(); QUARTER];
         for n in 0..QUARTER {
-            z[n] = Complex::new(folded[2 * n], folded[2 * n + 1]);
+            input[n] = Complex::new(folded[2 * n], folded[2 * n + 1]);
         }
-        tables.powers.process_with_scratch(&mut z, scratch);
+        let mut z = [Complex::default(); QUARTER];
+        tables.powers.process_immutable_with_scratch(&input, &mut z, scratch);
 
         let (mut re, mut im) = ([0.0; QUARTER], [0.0; QUARTER]);
         take_apart(&z, &mut re, &mut im);

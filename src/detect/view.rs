@@ -1,11 +1,8 @@
 //! One moment of a listening, and the outcome that it would have.
 
-use std::sync::Arc;
-
 use crate::audio::SampleTime;
 use crate::detect::activity::Cadence;
 use crate::detect::belief::Belief;
-use crate::detect::points::Point;
 use crate::detect::policy::{GREETING_END_MS, SAID_BELOW_DB, SAID_MS};
 use crate::detect::{Alternative, End, Label, Method, Outcome, Timeline};
 
@@ -21,12 +18,7 @@ pub(super) struct View<'a> {
     pub(super) started: SampleTime,
     /// Confidence below which a label is not told.
     pub(super) threshold: f32,
-    /// The row of the table that serves.
-    pub(super) point: Arc<Point>,
 }
-
-/// Confidence at least of what speech is told as: a label that is less sure is told only where nothing else is likelier.
-const TOLD_LEAST: f32 = 0.5;
 
 impl View<'_> {
     /// Whether something was said before a tone of this level.
@@ -34,16 +26,6 @@ impl View<'_> {
         self.speech.is_some_and(|speech| {
             u64::from(speech.speech) * 10 >= SAID_MS && speech.peak_db >= level_db - SAID_BELOW_DB
         })
-    }
-
-    /// The confidence of what was told by speech with this score.
-    pub(super) fn sure(&self, label: Label, score: f32) -> f32 {
-        match label {
-            Label::Human | Label::Machine | Label::Screening | Label::Ivr => {
-                self.point.confidence.of(label, score).max(TOLD_LEAST)
-            }
-            _ => score,
-        }
     }
 
     /// An outcome; a label that is not sure enough is told as unknown.

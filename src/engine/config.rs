@@ -181,6 +181,9 @@ pub struct EngineConfig {
     pub model_lag_ms: u64,
     /// How often each thread looks at its sockets, in milliseconds.
     pub tick_ms: u64,
+    /// How long sound of a stream is gathered, in milliseconds, while nothing is near that has to be told at once, as the end
+    /// of a tone; 0: it is taken in each tick.
+    pub gather_ms: u64,
     /// Longest recording that Save-Waveform makes, in milliseconds; what is listened to after that is not kept. Each
     /// second takes 16 kB of memory while it is listened to.
     pub max_recording_ms: u64,
@@ -198,6 +201,8 @@ impl Default for EngineConfig {
             max_lag_ms: 40,
             model_lag_ms: 100,
             tick_ms: 10,
+            // Two packets of 20 ms at a time take a fifth less of the processor than one.
+            gather_ms: 40,
             max_recording_ms: 60_000,
         }
     }
@@ -217,6 +222,7 @@ impl EngineConfig {
         range("max_calls", self.max_calls, 1, 100_000)?;
         let ms = |ms| usize::try_from(ms).unwrap_or(usize::MAX);
         range("tick_ms", ms(self.tick_ms), 1, 100)?;
+        range("gather_ms", ms(self.gather_ms), 0, 100)?;
         range("max_lag_ms", ms(self.max_lag_ms), 5, 10_000)?;
         range("model_lag_ms", ms(self.model_lag_ms), 10, 10_000)?;
         if !(0.1..=1.0).contains(&self.max_load) {
@@ -246,6 +252,7 @@ mod tests {
             EngineConfig { workers: 2_000, ..EngineConfig::default() },
             EngineConfig { max_calls: 0, ..EngineConfig::default() },
             EngineConfig { tick_ms: 0, ..EngineConfig::default() },
+            EngineConfig { gather_ms: 101, ..EngineConfig::default() },
             EngineConfig { max_recording_ms: 3_600_001, ..EngineConfig::default() },
             EngineConfig { max_load: 0.0, ..EngineConfig::default() },
             EngineConfig { max_load: f64::NAN, ..EngineConfig::default() },

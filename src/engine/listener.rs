@@ -111,6 +111,11 @@ impl Listener {
         }
     }
 
+    /// Whether what comes next is to be heard at once.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.plays() || self.detector.is_urgent()
+    }
+
     /// Whether recorded sound is listened to, a piece in each tick.
     pub(super) const fn plays(&self) -> bool {
         self.playback.is_some()

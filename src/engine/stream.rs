@@ -1,6 +1,6 @@
 //! A stream in its worker: where its sound comes from, and the detectors that hear it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedSender;
@@ -23,6 +23,10 @@ pub(super) struct Stream {
     number: usize,
     pub(super) source: Source,
     next: Next,
+    /// Its socket may hold more than was taken from it.
+    readable: bool,
+    /// Until then its sound is gathered: nothing is near that has to be told at once.
+    gathers: Option<Instant>,
     /// `None`: it was closed, and nobody waits for more.
     events: Option<UnboundedSender<(usize, StreamEvent)>>,
     pub(super) listeners: Vec<Listener>,
@@ -52,8 +56,6 @@ pub(super) struct Rtp {
     pub(super) socket: UdpSocket,
     _lease: Option<Lease>,
     pub(super) receiver: media::Receiver,
-    /// The socket may hold more than was taken from it.
-    pub(super) readable: bool,
 }
 
 /// Datagrams taken from one stream in one tick: a flood costs its own stream, not the others.
@@ -66,7 +68,9 @@ impl Stream {
         source: Source,
         events: UnboundedSender<(usize, StreamEvent)>,
     ) -> Self {
-        Self { id: 0, name, number, source, next: Next::Now, events: Some(events), listeners: Vec::with_capacity(1) }
+        let listeners = Vec::with_capacity(1);
+        let events = Some(events);
+        Self { id: 0, name, number, source, next: Next::Now, readable: true, gathers: None, events, listeners }
     }
 
     /// Its call wants no more of it.
@@ -79,28 +83,38 @@ impl Stream {
         matches!(self.source, Source::Rtp(_)).then(|| self.source.stats())
     }
 
-    /// Something has come, or was asked of it.
+    /// Something was asked of it: it doesn't wait for more sound.
     pub(super) const fn rouse(&mut self) {
         self.next = Next::Now;
+        self.gathers = None;
+    }
+
+    /// Its socket has something.
+    pub(super) const fn readable(&mut self) {
+        self.next = Next::Now;
+        self.readable = true;
     }
 
     /// Whether there may be something to do at `now`. Sound that other doors push comes without a sign: such a stream always looks.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        match self.next {
-            Next::Now => true,
-            Next::At(at) => at <= now,
-            Next::Roused => false,
-        }
+        self.gathers.is_none_or(|until| until <= now)
+            && match self.next {
+                Next::Now => true,
+                Next::At(at) => at <= now,
+                Next::Roused => false,
+            }
     }
 
-    /// Takes what has come, and gives it to the detectors.
-    pub(super) fn receive(&mut self, now: Instant, buffers: &mut Buffers) {
+    /// Takes what has come, and gives it to the detectors. What comes next is gathered for so long, if nothing speaks against it.
+    pub(super) fn receive(&mut self, now: Instant, gather: Duration, buffers: &mut Buffers) {
+        let at_once = gather.is_zero() || self.listeners.iter().any(Listener::is_urgent);
+        self.gathers = (!at_once).then(|| now + gather);
         let listeners = &mut self.listeners;
         let mut heard = |heard: media::Heard<'_>| listeners.iter_mut().for_each(|listener| listener.hear(heard));
         match &mut self.source {
             Source::Rtp(rtp) => {
-                if rtp.readable {
-                    rtp.drain(now, buffers, &self.name);
+                if self.readable {
+                    self.readable = rtp.drain(now, buffers, &self.name);
                 }
                 rtp.receiver.poll(now, &mut heard);
             }
@@ -108,7 +122,7 @@ impl Stream {
         }
         self.listeners.iter_mut().for_each(Listener::play);
         self.next = match &self.source {
-            Source::Rtp(rtp) if !rtp.readable && !self.listeners.iter().any(Listener::plays) => {
+            Source::Rtp(rtp) if !self.readable && !self.listeners.iter().any(Listener::plays) => {
                 rtp.receiver.poll_at(now).map_or(Next::Roused, Next::At)
             }
             _ => Next::Now,
@@ -192,18 +206,22 @@ impl Source {
 
 impl Rtp {
     pub(super) const fn new(socket: UdpSocket, lease: Option<Lease>, receiver: media::Receiver) -> Self {
-        Self { socket, _lease: lease, receiver, readable: true }
+        Self { socket, _lease: lease, receiver }
     }
 
-    fn drain(&mut self, now: Instant, buffers: &mut Buffers, stream: &str) {
+    /// Takes what the socket has; tells whether it may hold more.
+    fn drain(&mut self, now: Instant, buffers: &mut Buffers, stream: &str) -> bool {
         let receiver = &mut self.receiver;
         let taken = buffers.take(&self.socket, MAX_DATAGRAMS, |from, datagram| {
             receiver.handle_datagram(now, from, datagram);
         });
         match taken {
-            Ok(taken) => self.readable = !taken.emptied,
+            Ok(taken) => !taken.emptied,
             // An ICMP answer to nothing that was sent: there may be more behind it.
-            Err(error) => tracing::debug!(stream, %error, "receiving RTP"),
+            Err(error) => {
+                tracing::debug!(stream, %error, "receiving RTP");
+                true
+            }
         }
     }
 }

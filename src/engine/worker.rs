@@ -49,6 +49,8 @@ pub(super) struct Worker {
     model: Model,
     load_model: LoadModel,
     tick: Duration,
+    /// How long a stream gathers sound, less half a tick: it is looked at in the tick that is nearest.
+    gather: Duration,
     /// Samples that a recording holds.
     max_recording: usize,
     gauges: Arc<Gauges>,
@@ -115,6 +117,7 @@ impl Worker {
             model,
             load_model,
             tick: Duration::from_millis(config.tick_ms),
+            gather: Duration::from_micros((config.gather_ms * 1_000).saturating_sub(config.tick_ms * 500)),
             max_recording: usize::try_from(max_recording).unwrap_or(usize::MAX),
             counted: Counted::new(&gauges.shown),
             gauges,
@@ -200,10 +203,7 @@ impl Worker {
             }
             for event in &*events {
                 let Some(stream) = self.streams.get_mut(event.token().0) else { continue };
-                stream.rouse();
-                if let Source::Rtp(rtp) = &mut stream.source {
-                    rtp.readable = true;
-                }
+                stream.readable();
             }
             if events.iter().count() < EVENTS {
                 return;
@@ -305,9 +305,9 @@ impl Worker {
     pub(super) fn step(&mut self, now: Instant, buffers: &mut Buffers) -> Duration {
         self.batch.begin(&self.model);
         for (place, stream) in self.streams.iter_mut().filter(|(_, stream)| stream.is_due(now)) {
-            let batch = &mut self.batch;
+            let (batch, gather) = (&mut self.batch, self.gather);
             match catch_unwind(AssertUnwindSafe(|| {
-                stream.receive(now, buffers);
+                stream.receive(now, gather, buffers);
                 stream.advance(batch)
             })) {
                 Ok(true) => self.due.push(place),
@@ -452,14 +452,43 @@ mod tests {
         std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 12], to).unwrap();
         for _ in 0..1_000 {
             worker.find_readable(&mut events);
-            if due(&worker, start) {
+            if due(&worker, after(40)) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(due(&worker, start), "a datagram came");
+        assert!(due(&worker, after(40)), "a datagram came");
+        assert!(!due(&worker, after(30)), "more may come to it");
         worker.step(after(3_000), &mut buffers);
         assert!(matches!(heard.try_recv(), Ok((7, StreamEvent::Detected { .. }))));
+    }
+
+    #[test]
+    fn sound_is_gathered_unless_a_tone_sounds() {
+        let mut worker = worker();
+        let (mut feed, inflow) = feed::new(media::Inlet::new(&media::Config::default()));
+        let (events, _heard) = unbounded_channel();
+        let stream = Stream::new("test".to_owned(), 7, Source::Feed(Box::new(inflow)), events);
+        worker.obey(Command::Open(1, Box::new(stream)));
+        worker.obey(Command::Attach(1, ListenerId(0), Box::new(Detector::new(Arc::default()))));
+        worker.obey(Command::Listen(1, ListenerId(0), 1, Box::default()));
+        let (start, mut buffers) = (Instant::now(), Buffers::new());
+        let after = |ms| start + Duration::from_millis(ms);
+        let sine = |n: u16| ((f32::from(n) / 8.0 * std::f32::consts::TAU).sin() * 8_000.0) as i16;
+        let mut due_at = |sound: Vec<i16>, ms| {
+            feed.push(sound).unwrap();
+            // One look for the sound, and one after what it showed.
+            worker.step(after(ms), &mut buffers);
+            worker.step(after(ms + 40), &mut buffers);
+            let (_, stream) = worker.streams.iter().next().unwrap();
+            (ms + 40..ms + 100).step_by(10).find(|at| stream.is_due(after(*at))).map(|at| at - ms - 40)
+        };
+        assert_eq!(due_at(vec![0; 400], 0), Some(40));
+        assert_eq!(due_at((0..1_600).map(sine).collect(), 100), Some(0));
+        assert_eq!(due_at(vec![0; 4_000], 200), Some(40));
+        // What is asked does not wait.
+        worker.obey(Command::StartInputTimers(1, ListenerId(0), 1));
+        assert!(worker.streams.iter().all(|(_, stream)| stream.is_due(after(241))));
     }
 
     #[test]

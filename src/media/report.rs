@@ -40,9 +40,14 @@ pub(super) struct Jitter {
 }
 
 impl Jitter {
-    /// Takes the next packet's arrival and timestamp, in ticks of `clock_rate`, into the smoothed value.
+    /// Takes the next packet's arrival and timestamp, in ticks of `clock_rate`, into the smoothed value; of those with the same
+    /// arrival the first one counts.
     pub(super) fn packet(&mut self, jitter_ms: &mut f64, arrival: Instant, timestamp: u32, clock_rate: u32) {
         if let Some((before, earlier)) = self.last {
+            // Packets that were taken together tell nothing of when they came.
+            if arrival == before {
+                return;
+            }
             let ticks = f64::from(timestamp.wrapping_sub(earlier).cast_signed());
             let apart = arrival.saturating_duration_since(before).as_secs_f64() * 1000.0;
             let difference = (apart - ticks * 1000.0 / f64::from(clock_rate)).abs();

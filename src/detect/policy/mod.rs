@@ -35,6 +35,8 @@ pub(super) const SAID_MS: u64 = 400;
 pub(super) const SAID_BELOW_DB: f32 = 25.0;
 /// Speech that begins and ends with a tone, give or take so many ms, is that tone.
 const TONED_MS: u64 = 120;
+/// Confidence at least of what speech is told as: a label that is less sure is told only where nothing else is likelier.
+const TOLD_LEAST: f32 = 0.5;
 /// A pause this long dates the greeting's end.
 pub(super) const GREETING_END_MS: u64 = 400;
 /// Labels of what speaks without being a person.
@@ -78,6 +80,8 @@ pub(super) struct Policy {
     beat: Option<Progress>,
     /// When a tone last sounded that may be a beep.
     toned: Option<SampleTime>,
+    /// A tone that may be a beep sounds, or has ended and is thought over.
+    urgent: bool,
     /// When sound last arrived.
     arrived: SampleTime,
     /// What was told before the end.
@@ -129,6 +133,7 @@ impl Policy {
             rung: None,
             beat: None,
             toned: None,
+            urgent: false,
             arrived: now,
             early: Early::default(),
             over: false,
@@ -155,6 +160,11 @@ impl Policy {
     /// Whether all is told.
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether a beep may be told in a moment: the sound that comes next is to be heard at once.
+    pub(super) const fn is_urgent(&self) -> bool {
+        self.urgent
     }
 
     /// A key was pressed at `at`, and is known `now`: input, though no label.
@@ -197,12 +207,13 @@ impl Policy {
             said.extend(self.begin_input(evidence.end, InputType::Speech, evidence.end));
             self.last_input = evidence.end;
         }
+        let may_come = self.beep_may_come(evidence);
+        self.urgent = may_come;
         if self.early.revises() {
             said.extend(self.correction(evidence, &view, gate));
             self.over = !self.early.revises();
             return said;
         }
-        let may_come = self.beep_may_come(evidence);
         if let (Some(observed), Some(speech)) = (&mut self.observed, speech) {
             let (now, step) = (situation(speech, &belief), evidence.step);
             observed.push(Observed { at: evidence.end, now, belief, step, waits: may_come });
@@ -238,7 +249,17 @@ impl Policy {
 
     fn view<'a>(&self, now: SampleTime, speech: Option<&'a Cadence>, belief: Belief) -> View<'a> {
         let threshold = self.listen.confidence_threshold;
-        View { now, speech, belief, started: self.started, threshold, point: Arc::clone(self.point()) }
+        View { now, speech, belief, started: self.started, threshold }
+    }
+
+    /// The confidence of what was told by speech with this score.
+    fn sure(&self, label: Label, score: f32) -> f32 {
+        match label {
+            Label::Human | Label::Machine | Label::Screening | Label::Ivr => {
+                self.point().confidence.of(label, score).max(TOLD_LEAST)
+            }
+            _ => score,
+        }
     }
 
     /// The row of the table that serves.

@@ -54,7 +54,7 @@ impl Policy {
         let reason = view.speech.map(|speech| describe(speech, &view.belief, label)).unwrap_or_default();
         Some(Event::Provisional(Box::new(Provisional {
             label,
-            confidence: view.sure(label, score),
+            confidence: self.sure(label, score),
             started: view.started,
             at: view.now,
             method: view.belief.method,
@@ -87,7 +87,7 @@ impl Policy {
             let who = self.teller.tell(self.point(), &situation(speech, &view.belief), false, None)?;
             let (label, score) = automated(&view.belief);
             let reason = describe(speech, &view.belief, label);
-            (who == Who::Automated).then(|| view.conclude(label, view.sure(label, score), view.belief.method, reason))
+            (who == Who::Automated).then(|| view.conclude(label, self.sure(label, score), view.belief.method, reason))
         };
         let known = self.early.told.filter(|told| *told != Label::Human);
         // A machine that is known already may still beep; which kind of machine it is, matters no more.

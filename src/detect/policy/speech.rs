@@ -58,14 +58,14 @@ impl Policy {
             }
             if !waits {
                 let reason = describe(speech, belief, label);
-                return Some(view.conclude(label, view.sure(label, score), belief.method, reason));
+                return Some(view.conclude(label, self.sure(label, score), belief.method, reason));
             }
             self.awaiting = Some((label, score));
         }
         // Better known by now, perhaps: which kind of machine.
         let (label, score) = automated(belief);
         (self.may_match(label) && pause_ms >= silence_ms)
-            .then(|| self.without_beep(view, label, view.sure(label, score)))
+            .then(|| self.without_beep(view, label, self.sure(label, score)))
     }
 
     /// Whether the pause that runs has ended speech for good.

@@ -89,6 +89,6 @@ impl Policy {
         if self.listen.goal == Goal::Beep {
             return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         }
-        view.conclude(label, view.sure(label, score), view.belief.method, reason)
+        view.conclude(label, self.sure(label, score), view.belief.method, reason)
     }
 }
