@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audio::codec::Codec;
 use crate::audio::wav::{self, Channels};
+use crate::cli::say::say;
 use crate::cli::tell;
 use crate::client::{
     self, AfterSound, Answer, CODECS, CallReport, CallSpec, Interpretation, Recognize, Suite, Target, Tls, Trust,
@@ -174,15 +175,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         if arguments.json {
             return client::call(spec, &mut |_| {}).await;
         }
-        println!("{}", tell::timed_event_head());
-        client::call(spec, &mut |event| println!("{}", tell::timed_event(&event))).await
+        say!("{}", tell::timed_event_head());
+        client::call(spec, &mut |event| say!("{}", tell::timed_event(&event))).await
     });
     if arguments.json {
         let object = match &report {
             Ok(report) => json_of(&arguments, report),
             Err(error) => json!({ "file": arguments.file.display().to_string(), "error": error.to_string() }),
         };
-        println!("{object}");
+        say!("{object}");
     }
     match report {
         Ok(report) => {
@@ -219,18 +220,18 @@ async fn cancel_on_interrupt(interrupt: CancellationToken) {
 
 fn print(report: &CallReport) {
     let recognition = &report.recognition;
-    println!();
+    say!("");
     match &recognition.answer {
-        Some(Ok(answer)) => tell::answer(answer).iter().for_each(|line| println!("{line}")),
-        Some(Err(error)) => println!("{}", tell::row("answer", &format!("none: {error}"))),
-        None => println!("{}", tell::row("answer", &format!("none: {}", recognition.cause))),
+        Some(Ok(answer)) => tell::answer(answer).iter().for_each(|line| say!("{line}")),
+        Some(Err(error)) => say!("{}", tell::row("answer", &format!("none: {error}"))),
+        None => say!("{}", tell::row("answer", &format!("none: {}", recognition.cause))),
     }
     // With an answer its reason has been told.
     if let (None, Some(reason)) = (recognition.success(), &recognition.reason) {
-        println!("{}", tell::row("reason", reason));
+        say!("{}", tell::row("reason", reason));
     }
-    println!();
-    let time = |name: &str, time: Duration| println!("{}", tell::row(name, &format!("{} s", tell::seconds(time))));
+    say!("");
+    let time = |name: &str, time: Duration| say!("{}", tell::row(name, &format!("{} s", tell::seconds(time))));
     time("call set up in", report.setup);
     time("listening after", recognition.in_progress);
     if let Some(start_of_input) = recognition.start_of_input {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::cli::say::say;
 use crate::cli::serve::{EXIT_CONFIG, environment};
 use crate::config::Config;
 use crate::detect::Model;
@@ -30,20 +31,20 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     match &arguments.config {
-        Some(file) => println!("settings: {} is good", file.display()),
-        None => println!("settings: defaults"),
+        Some(file) => say!("settings: {} is good", file.display()),
+        None => say!("settings: defaults"),
     }
     let mut good = true;
     match config.check_tls() {
         Ok(None) => {}
-        Ok(Some(fingerprint)) => println!("certificate: good, {fingerprint}"),
+        Ok(Some(fingerprint)) => say!("certificate: good, {fingerprint}"),
         Err(reason) => {
             eprintln!("{reason}");
             good = false;
         }
     }
     let mut told = |name: &str, checked: Result<(), String>| match checked {
-        Ok(()) => println!("grammar: {name} is good"),
+        Ok(()) => say!("grammar: {name} is good"),
         Err(reason) => {
             eprintln!("{name}: {reason}");
             good = false;
@@ -57,12 +58,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         told(&file.display().to_string(), read.and_then(|text| resolve("application/srgs+xml", &text)));
     }
     match Model::load(&config.detect.detect()) {
-        Ok(model) => println!("model: good\nbackend: {}", model.backend()),
+        Ok(model) => say!("model: good\nbackend: {}", model.backend()),
         Err(error) => {
             let configured = [&config.detect.model, &config.detect.onnxruntime];
             good &= configured.iter().all(|path| path.as_path() == Path::new(""));
             eprintln!("model: {error}");
-            println!("backend: {}", Model::rules().backend());
+            say!("backend: {}", Model::rules().backend());
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) })

@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::audio::wav::{self, Channels};
+use crate::cli::say::say;
 use crate::cli::tell;
 use crate::client::{self, AfterSound, Answer, CallSpec, Recognize, Target, What};
 use crate::config::Config;
@@ -67,13 +68,13 @@ async fn show() -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let server = Server::start(config()).await.context("starting the server")?;
     let address = server.sip().first().context("the server has no SIP listener")?.address;
-    println!("A server listens on {address} (SIP) and {} (MRCP).", server.mrcp());
-    println!("Three calls to it: INVITE, RECOGNIZE with {GRAMMAR}, sound in real time.");
+    say!("A server listens on {address} (SIP) and {} (MRCP).", server.mrcp());
+    say!("Three calls to it: INVITE, RECOGNIZE with {GRAMMAR}, sound in real time.");
 
     let mut rows = Vec::new();
     let mut failures = Vec::new();
     for scene in &SCENES {
-        println!("\n{}: {}", scene.name, scene.heard);
+        say!("\n{}: {}", scene.name, scene.heard);
         match place(scene, address).await {
             Ok(answer) => {
                 if answer.label() != Some(scene.expected.as_str()) {
@@ -87,9 +88,9 @@ async fn show() -> anyhow::Result<ExitCode> {
     }
     server.shutdown().await;
 
-    println!();
-    table(&rows).iter().for_each(|line| println!("{line}"));
-    println!("\n{} calls in {:.1} s; the server has stopped.", SCENES.len(), began.elapsed().as_secs_f64());
+    say!("");
+    table(&rows).iter().for_each(|line| say!("{line}"));
+    say!("\n{} calls in {:.1} s; the server has stopped.", SCENES.len(), began.elapsed().as_secs_f64());
     failures.iter().for_each(|failure| eprintln!("answerd: {failure}"));
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -121,7 +122,7 @@ async fn place(scene: &Scene, server: SocketAddr) -> anyhow::Result<Answer> {
     let spec = CallSpec { target, recognize, interrupt: CancellationToken::new() };
     let report = client::call(spec, &mut |event| {
         if !matches!(event.what, What::Provisional { .. } | What::Connected { .. }) {
-            println!("{:>8}  {}", tell::seconds(event.at), tell::event(&event.what));
+            say!("{:>8}  {}", tell::seconds(event.at), tell::event(&event.what));
         }
     })
     .await?;

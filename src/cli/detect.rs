@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::audio::{Frame, SampleTime};
 use crate::cli::cores::on_all_cores;
 use crate::cli::offline::{self, Offline};
+use crate::cli::say::say;
 use crate::detect::{Beep, Label, Model, Outcome, Provisional, Trace};
 use crate::eval::{picture, picture_page};
 
@@ -59,17 +60,17 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     );
     let mut failed = false;
     if !arguments.json {
-        println!("{}", Row::HEAD);
+        say!("{}", Row::HEAD);
     }
     for (file, row) in arguments.files.iter().zip(rows) {
         match row {
-            Ok(row) if arguments.json => println!("{}", serde_json::to_string(&row)?),
+            Ok(row) if arguments.json => say!("{}", serde_json::to_string(&row)?),
             Ok(row) => {
                 // In the order of their times: a correction comes after the decision.
                 let later = |early: &&EarlyRow| early.after_decision;
-                row.provisional.iter().filter(|early| !later(early)).for_each(|early| println!("{}", early.line(file)));
-                println!("{}", row.line());
-                row.provisional.iter().filter(later).for_each(|early| println!("{}", early.line(file)));
+                row.provisional.iter().filter(|early| !later(early)).for_each(|early| say!("{}", early.line(file)));
+                say!("{}", row.line());
+                row.provisional.iter().filter(later).for_each(|early| say!("{}", early.line(file)));
             }
             Err(error) => {
                 failed = true;

@@ -14,6 +14,7 @@ use crate::cli::cores::on_cores;
 use crate::cli::lines::Lines;
 use crate::cli::offline::{self, Offline};
 use crate::cli::progress::Progress;
+use crate::cli::say;
 use crate::detect::{Goal, Model};
 use crate::eval::{self, Answer, Call, Contender, Failed, Report, Settings, Stress, Told, Truth};
 
@@ -169,8 +170,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut report = Report::new(settings, &calls, failed);
     report.comparison = rivals.map(|rivals| rivals.compared(&answers)).unwrap_or_default();
     let told = if arguments.json { serde_json::to_string_pretty(&report)? + "\n" } else { eval::text(&report) };
-    std::io::stdout().lock().write_all(told.as_bytes()).context("cannot write the report")?;
-    // After the report, so that this is there even if the page can't be written.
+    let told = std::io::stdout().lock().write_all(told.as_bytes());
+    // After the report, so that this is there even if the page can't be written; the page is there even if nobody reads the report.
     if let Some(file) = &arguments.html {
         std::fs::write(file, eval::page(&report)).with_context(|| format!("cannot write {}", file.display()))?;
     }
@@ -181,6 +182,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             std::fs::write(&file, drawing.to_svg()).with_context(|| format!("cannot write {}", file.display()))?;
         }
     }
+    say::written(told);
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

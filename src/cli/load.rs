@@ -14,6 +14,7 @@ use crate::audio::codec::Codec;
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::cli::call::{parse_parameter, parse_server};
+use crate::cli::say::say;
 use crate::cli::tell;
 use crate::client::Transport;
 use crate::client::load::{self, CallSound, Expected, Hold, Progress, Quantiles, Report, Spec};
@@ -148,7 +149,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let report = load::run(&spec, &interrupt, &mut |progress| line.tell(progress))?;
     line.end();
     if arguments.json {
-        println!("{}", json_of(&spec, &report));
+        say!("{}", json_of(&spec, &report));
     } else {
         print(&report);
     }
@@ -253,7 +254,7 @@ fn line(progress: &Progress) -> String {
 
 fn print(report: &Report) {
     let counts = &report.counts;
-    let row = |name: &str, text: &str| println!("{}", tell::row(name, text));
+    let row = |name: &str, text: &str| say!("{}", tell::row(name, text));
     row(
         "calls",
         &format!("{} started, {} set up, at most {} at once", counts.started, counts.set_up, report.most_held),
@@ -275,22 +276,22 @@ fn print(report: &Report) {
             row("", &format!("{count} x {truth} told {told}"));
         }
     }
-    println!();
-    println!("{}", tell::row("", "     p50      p95      p99      max ms, of"));
+    say!("");
+    say!("{}", tell::row("", "     p50      p95      p99      max ms, of"));
     for (name, quantiles) in times(report) {
         if let Some(Quantiles { count, p50, p95, p99, max }) = quantiles {
             let ms = |time: Duration| format!("{:8.1}", time.as_secs_f64() * 1e3);
-            println!("{}", tell::row(name, &format!("{} {} {} {}  {count}", ms(p50), ms(p95), ms(p99), ms(max))));
+            say!("{}", tell::row(name, &format!("{} {} {} {}  {count}", ms(p50), ms(p95), ms(p99), ms(max))));
         }
     }
-    println!();
+    say!("");
     let Progress { packets, unsent, late, .. } = counts;
     row("packets", &format!("{packets} sent, {late} of them over 20 ms late, {unsent} not taken by the system"));
     if report.fell_behind() {
-        println!("THIS GENERATOR FELL BEHIND: the times above are not the server's alone.");
+        say!("THIS GENERATOR FELL BEHIND: the times above are not the server's alone.");
     }
     if report.interrupted {
-        println!("Interrupted: calls were left before their results.");
+        say!("Interrupted: calls were left before their results.");
     }
 }
 

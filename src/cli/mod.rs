@@ -1,5 +1,5 @@
 //! The command line: one file per subcommand.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is where output belongs")]
+#![allow(clippy::print_stderr, reason = "the command line is where output belongs")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the edge: files, clocks and tasks")]
 
 mod call;
@@ -15,6 +15,7 @@ mod offline;
 mod points;
 mod progress;
 mod replay;
+mod say;
 mod serve;
 mod tell;
 

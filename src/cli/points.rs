@@ -11,6 +11,7 @@ use crate::cli::cores::on_all_cores;
 use crate::cli::eval::{Models, named_models};
 use crate::cli::offline::{self, Offline};
 use crate::cli::progress::Progress;
+use crate::cli::say::say;
 use crate::detect::{Measured, Point, Points, Replay};
 use crate::eval::{Cases, Minds, Truth};
 
@@ -106,7 +107,7 @@ fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow
         bail!("{} calls of people and automated answers in {} folds: too few", cases.len(), cases.folds());
     }
     if arguments.steps == 0 {
-        println!("{HEAD}");
+        say!("{HEAD}");
         return Ok(sorted(
             begin.iter().map(|row| measured(cases, row, &vec![row.clone(); cases.folds()], "")).collect(),
         ));
@@ -134,7 +135,7 @@ fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow
         |done| progress.done(done),
     );
     drop(progress);
-    println!("{HEAD}");
+    say!("{HEAD}");
     let mut rows = Vec::new();
     for (n, loss) in arguments.loss.iter().enumerate() {
         let row: Vec<Point> = found.iter().filter_map(|points| points.get(n).cloned()).collect();
@@ -149,7 +150,7 @@ fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow
 /// A row with its figures, of the points that were found without each fold: `apart`.
 fn measured(cases: &Cases<'_>, row: &Point, apart: &[Point], name: &str) -> Point {
     let (measured, confidence, errors) = cases.measure(apart);
-    println!("{}", line(name, &measured, errors));
+    say!("{}", line(name, &measured, errors));
     Point { confidence, measured: Some(measured), ..row.clone() }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::cli::cores::on_all_cores;
+use crate::cli::say::say;
 use crate::cli::serve::{EXIT_CONFIG, environment};
 use crate::config::Config;
 use crate::detect::{self, FindingsError, Goal, Label, Model, Outcome, Word};
@@ -68,7 +69,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let mut summary = Summary::default();
     if !arguments.json {
-        println!("{}", Row::HEAD);
+        say!("{}", Row::HEAD);
     }
     for file in &files {
         let (decisions, ..) = read(file)?;
@@ -78,7 +79,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Ok(row) => {
                     summary.add(&row);
                     if !arguments.changed || !row.same {
-                        println!("{}", if arguments.json { serde_json::to_string(&row)? } else { row.line() });
+                        say!("{}", if arguments.json { serde_json::to_string(&row)? } else { row.line() });
                     }
                 }
                 Err(error) => {
@@ -89,7 +90,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     if !arguments.json {
-        println!("{}", summary.text());
+        say!("{}", summary.text());
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -209,9 +209,8 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     // Of each bin: the power of a lobe that stands there, and the most of any bin so near that side lobes reach here, by windows
     // of twice, four, eight and sixteen bins.
     let mut around = [0.0; COUNT + 4 * LOBE];
-    for n in 0..around.len().min(BINS - FROM) {
-        around[n] = power[FROM + n];
-    }
+    let there = around.len().min(BINS - FROM);
+    around[..there].copy_from_slice(&power[FROM..FROM + there]);
     let mut lobes = [0.0; COUNT];
     for n in 0..COUNT {
         for bin in LOBE..3 * LOBE + 1 {

@@ -507,7 +507,7 @@ impl Inner {
         let help = "Time from the end of a beep to the decision that it was one, in the time of the samples";
         to.register_with_unit("answerd_beep_delay", help, Unit::Seconds, self.beep_times.clone());
         let help = "Time on the clock from a decision being known to its call to the result being given to the connection; \
-                    the sound has waited before for the tick, see answerd_tick_lag_seconds";
+                    the sound has waited before for the tick, see answerd_tick_lag_seconds, or was gathered (`engine.gather_ms`)";
         to.register_with_unit("answerd_result_delay", help, Unit::Seconds, self.result_times.clone());
         let help = "Labels that were told and then corrected, where the door can carry that";
         to.register("answerd_corrections", help, self.corrections.clone());

@@ -70,3 +70,24 @@ fn good_settings_are_told() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("backend"), "{printed}");
 }
+
+#[test]
+fn who_stops_reading_ends_a_command_without_a_word() {
+    let page = std::env::temp_dir().join(format!("answerd-unread-{}.html", std::process::id()));
+    let truth = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/audio/truth.csv");
+    for arguments in [vec!["check"], vec!["eval", truth, "--rules", "--html", page.to_str().unwrap()]] {
+        let (unread, stdout) = std::io::pipe().unwrap();
+        drop(unread);
+        let output = Command::new(env!("CARGO_BIN_EXE_answerd"))
+            .args(arguments)
+            .stdout(stdout)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(141));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!told.contains("panicked"), "{told}");
+    }
+    // What was asked for beside the report is there.
+    std::fs::remove_file(page).unwrap();
+}

@@ -172,7 +172,8 @@ impl Teller {
                 begun.map(|job| {
                     let (server, uuid) = (Arc::clone(&self.server), uuid.to_owned());
                     tokio::spawn(async move {
-                        if let Err(failure) = job.result().await {
+                        let failed = job.result().await.err().filter(|failure| !failure.is_no_channel());
+                        if let Some(failure) = failed {
                             count(&server.action_failures);
                             tracing::warn!(server = server.name, uuid, line, %failure, "an action failed");
                         }
@@ -186,6 +187,11 @@ impl Teller {
             Ok(_) => {
                 count(&self.server.actions);
                 true
+            }
+            // Whoever hangs up when all is told is nobody's fault.
+            Err(failure) if failure.is_no_channel() => {
+                tracing::debug!(server = self.server.name, uuid, ?action, %failure, "an action for a call that is gone");
+                false
             }
             Err(failure) => refused(&failure),
         }
