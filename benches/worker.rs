@@ -1,6 +1,7 @@
 //! What one step of a worker costs: a packet of 20 ms for each of its streams, from the socket to what is told.
 //!
-//! The throughput is in streams; a stream has fifty packets in a second.
+//! The throughput is in streams; a stream has fifty packets in a second. As in the server, sound is gathered: each second step takes
+//! two packets of a stream, and the mean is told.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -24,7 +25,7 @@ fn step(criterion: &mut Criterion) {
     let formats = common::formats();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let mut group = criterion.benchmark_group("a step of a worker");
-    for streams in [16, 128, 512, 1_000] {
+    for streams in [1, 16, 128, 512] {
         let mut trial = Trial::new(&config, streams, &formats, &common::patient()).expect("ports");
         let mut senders: Vec<Sender> = (0..streams).map(|n| Sender::new(n as u32 + 1, 0, 0)).collect();
         let mut datagrams = vec![Vec::new(); streams];

@@ -64,10 +64,15 @@ pub(super) fn sum(row: &[f32]) -> f32 {
     whole + left
 }
 
+/// The larger one of two numbers.
+#[inline(always)]
+pub(super) fn larger(one: f32, other: f32) -> f32 {
+    if one > other { one } else { other }
+}
+
 /// The largest of a row of a multiple of eight numbers, or 0.
 #[inline(always)]
 pub(super) fn most(row: &[f32]) -> f32 {
-    let larger = |one: f32, other: f32| if one > other { one } else { other };
     let mut lanes = [0.0; LANES];
     for eight in row.as_chunks::<LANES>().0 {
         for n in 0..LANES {

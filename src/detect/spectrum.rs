@@ -6,7 +6,7 @@
 )]
 
 use crate::audio::SampleTime;
-use crate::detect::numbers::{ln, sum, vectorized};
+use crate::detect::numbers::{larger, ln, sum, vectorized};
 use crate::detect::ring::Ring;
 use crate::detect::transform::{Plans, Scratch};
 
@@ -183,12 +183,6 @@ fn windows<const N: usize>(row: &[f32; N], apart: usize) -> [f32; N] {
         most[n] = larger(row[n], row[n + apart]);
     }
     most
-}
-
-/// The larger one of two numbers.
-#[inline(always)]
-fn larger(one: f32, other: f32) -> f32 {
-    if one > other { one } else { other }
 }
 
 /// The strongest peaks of the telephone band, strongest first.
