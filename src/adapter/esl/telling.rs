@@ -42,6 +42,16 @@ impl From<Unsafe> for Failure {
     }
 }
 
+/// Counts an action that failed, and tells it in the log. Who hangs up when all is told is nobody's fault.
+fn failed(server: &EslServer, uuid: &str, action: &dyn std::fmt::Debug, failure: &Failure) {
+    if failure.is_no_channel() {
+        tracing::debug!(server = server.name, uuid, ?action, %failure, "an action for a call that is gone");
+    } else {
+        count(&server.action_failures);
+        tracing::warn!(server = server.name, uuid, ?action, %failure, "an action failed");
+    }
+}
+
 impl Plan {
     /// Settings that were validated.
     pub(super) fn new(config: &EslConfig) -> Result<Self, String> {
@@ -152,16 +162,13 @@ impl Teller {
     /// Carries out an action; a failure is told in the log, and the next one follows.
     async fn act(&self, action: &Action, fields: &Fields) -> bool {
         let uuid = fields.get("uuid");
-        let refused = |reason: &dyn std::fmt::Display| {
-            count(&self.server.action_failures);
-            tracing::warn!(server = self.server.name, uuid, ?action, %reason, "an action failed");
-            false
-        };
         if let Some(name) = action.application() {
             let missing = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if missing.iter().any(|known| known == name) {
                 drop(missing);
-                return refused(&format!("the server has no application {name}: it would hang the call up"));
+                let why = format!("the server has no application {name}: it would hang the call up");
+                failed(&self.server, uuid, action, &Failure::Refused(why));
+                return false;
             }
         }
         let result = match action.order(fields, self.own_session) {
@@ -172,10 +179,8 @@ impl Teller {
                 begun.map(|job| {
                     let (server, uuid) = (Arc::clone(&self.server), uuid.to_owned());
                     tokio::spawn(async move {
-                        let failed = job.result().await.err().filter(|failure| !failure.is_no_channel());
-                        if let Some(failure) = failed {
-                            count(&server.action_failures);
-                            tracing::warn!(server = server.name, uuid, line, %failure, "an action failed");
+                        if let Err(failure) = job.result().await {
+                            failed(&server, &uuid, &line, &failure);
                         }
                     });
                     String::new()
@@ -188,12 +193,10 @@ impl Teller {
                 count(&self.server.actions);
                 true
             }
-            // Whoever hangs up when all is told is nobody's fault.
-            Err(failure) if failure.is_no_channel() => {
-                tracing::debug!(server = self.server.name, uuid, ?action, %failure, "an action for a call that is gone");
+            Err(failure) => {
+                failed(&self.server, uuid, action, &failure);
                 false
             }
-            Err(failure) => refused(&failure),
         }
     }
 
