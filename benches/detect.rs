@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use answerd::audio::{Frame, SAMPLE_RATE, g711};
 use answerd::detect::{
-    Activity, Analyzer, Config, Detector, Event, Extractor, Goal, Hop, Listen, Model, Plans, advance, candidates_of,
+    Activity, Analyzer, Config, Detector, Event, Extractor, Goal, Hop, Listen, Model, Workspace, advance, candidates_of,
 };
 use common::PACKET;
 use criterion::{Criterion, Throughput};
@@ -31,13 +31,12 @@ type Part<'a> = (&'static str, usize, f64, Box<dyn FnMut() -> usize + 'a>);
 fn main() {
     let call = common::read("voicemail.wav");
     let tones = common::read("sit.wav");
-    let plans = Plans::default();
     let coded = common::coded(&call);
     let mut heard: Vec<Hop> = Vec::new();
-    hops(&plans, &call, |hop| heard.push(hop.clone()));
+    hops(&call, |hop| heard.push(hop.clone()));
     let mut spoken = Activity::default();
     heard.iter().for_each(|hop| spoken.push(hop));
-    let parts = parts(&plans, &call, &tones, &coded, &heard, &spoken);
+    let parts = parts(&call, &tones, &coded, &heard, &spoken);
 
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--once") {
@@ -60,7 +59,6 @@ fn main() {
 }
 
 fn parts<'a>(
-    plans: &'a Plans,
     call: &'a [i16],
     tones: &'a [i16],
     coded: &'a [u8],
@@ -72,7 +70,7 @@ fn parts<'a>(
     let model = || Model::load(&config).expect("the built-in model runs");
     let rten = || Model::in_rten(&config).expect("the built-in model runs in rten");
     let detector = |call: &'a [i16], mut model: Model, calls| {
-        Box::new(move || detect(plans, call, &mut model, calls)) as Box<dyn FnMut() -> usize>
+        Box::new(move || detect(call, &mut model, calls)) as Box<dyn FnMut() -> usize>
     };
     vec![
         (
@@ -84,7 +82,7 @@ fn parts<'a>(
                 sum.unsigned_abs() as usize
             }),
         ),
-        ("spectrum", 1, seconds(call), Box::new(|| hops(plans, call, |_| ()))),
+        ("spectrum", 1, seconds(call), Box::new(|| hops(call, |_| ()))),
         (
             "activity",
             1,
@@ -105,8 +103,8 @@ fn parts<'a>(
             }),
         ),
         // Spectrum, activity, tones, beeps, keys, SIT, fax, ringback; of speech, and of tones.
-        ("senses", 1, seconds(call), Box::new(|| candidates_of(plans, &[Frame::Sound(call)]).len())),
-        ("tones", 1, seconds(tones), Box::new(|| candidates_of(plans, &[Frame::Sound(tones)]).len())),
+        ("senses", 1, seconds(call), Box::new(|| candidates_of(&[Frame::Sound(call)]).len())),
+        ("tones", 1, seconds(tones), Box::new(|| candidates_of(&[Frame::Sound(tones)]).len())),
         ("rules", 1, seconds(call), detector(call, Model::rules(), 1)),
         ("model", 1, seconds(call), detector(call, model(), 1)),
         ("model-rten", 1, seconds(call), detector(call, rten(), 1)),
@@ -117,14 +115,14 @@ fn parts<'a>(
 }
 
 /// Every hop of a call, counted.
-fn hops(plans: &Plans, call: &[i16], mut each: impl FnMut(&Hop)) -> usize {
-    let mut analyzer = Analyzer::new(plans);
+fn hops(call: &[i16], mut each: impl FnMut(&Hop)) -> usize {
+    let (mut analyzer, mut workspace) = (Analyzer::default(), Workspace::default());
     let mut count = 0;
     let mut left = call;
     while !left.is_empty() {
         let taken = analyzer.take(left);
         left = &left[taken..];
-        if let Some(hop) = analyzer.hop() {
+        if let Some(hop) = analyzer.hop(&mut workspace) {
             count += 1;
             each(black_box(hop));
         }
@@ -133,11 +131,11 @@ fn hops(plans: &Plans, call: &[i16], mut each: impl FnMut(&Hop)) -> usize {
 }
 
 /// So many calls at once, packet by packet; tells how many were decided.
-fn detect(plans: &Plans, call: &[i16], model: &mut Model, calls: usize) -> usize {
+fn detect(call: &[i16], model: &mut Model, calls: usize) -> usize {
     let config = Arc::new(Config::default());
     // Nothing ends it before the call does but the beep.
     let listen = Listen { goal: Goal::Voicemail, no_input_timeout_ms: None, ..Listen::default() };
-    let mut detectors: Vec<Detector> = (0..calls).map(|_| Detector::with_plans(Arc::clone(&config), plans)).collect();
+    let mut detectors: Vec<Detector> = (0..calls).map(|_| Detector::new(Arc::clone(&config))).collect();
     detectors.iter_mut().for_each(|detector| detector.listen(listen.clone()));
     let mut decided = 0;
     for packet in call.chunks(PACKET) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::server::usage;
 use answerd::audio::SAMPLE_RATE;
-use answerd::detect::{Analyzer, Config, HOP, Model, Plans, STEP_HOPS};
+use answerd::detect::{Analyzer, Config, HOP, Model, STEP_HOPS, Workspace};
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 
@@ -131,15 +131,15 @@ fn cost(mut work: impl FnMut()) -> f64 {
 }
 
 fn spectra(sound: &[i16]) -> f64 {
-    let plans = Plans::default();
+    let mut workspace = Workspace::default();
     let seconds = sound.len() as f64 / f64::from(SAMPLE_RATE);
     cost(|| {
-        let mut analyzer = Analyzer::new(&plans);
+        let mut analyzer = Analyzer::default();
         let mut left = sound;
         while !left.is_empty() {
             let taken = analyzer.take(left);
             left = &left[taken..];
-            black_box(analyzer.hop());
+            black_box(analyzer.hop(&mut workspace));
         }
     }) / seconds
 }

@@ -94,7 +94,7 @@ fn detect(
     let mut row = Row::new(file, &outcome);
     row.provisional = early.iter().map(|early| EarlyRow::new(early, &outcome)).collect();
     if let Some((to, form)) = plot {
-        let trace = Trace::of(model, &offline.plans, &frames);
+        let trace = Trace::of(model, &frames);
         let bytes = form.draw(&row, &trace, &outcome);
         std::fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
     }

@@ -23,7 +23,7 @@ use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE, frames, recording};
 use crate::cli::cores::on_all_cores;
 use crate::detect::{
-    Candidate, FEATURES, FORMAT, HOP, Plans, STEP_HOPS, VOICE_INPUTS, candidates_of, features_of, voice_inputs_of,
+    Candidate, FEATURES, FORMAT, HOP, STEP_HOPS, VOICE_INPUTS, candidates_of, features_of, voice_inputs_of,
 };
 
 /// Milliseconds of a hop.
@@ -90,12 +90,11 @@ fn write_tones(mut out: impl Write, results: Vec<Vec<Candidate>>) -> anyhow::Res
 }
 
 /// Reads each recording of the list and works on it, on all cores; results in the list's order.
-fn for_each<T: Send>(lines: &[&str], work: fn(&Plans, &[Frame<'_>]) -> T) -> anyhow::Result<Vec<T>> {
-    let plans = Plans::default();
+fn for_each<T: Send>(lines: &[&str], work: fn(&[Frame<'_>]) -> T) -> anyhow::Result<Vec<T>> {
     let numbered: Vec<(usize, &str)> = lines.iter().copied().enumerate().collect();
     let one = |_: &mut (), &(n, line): &(usize, &str)| {
         read(line)
-            .map(|(sound, holes)| work(&plans, &frames(&sound, &holes)))
+            .map(|(sound, holes)| work(&frames(&sound, &holes)))
             .with_context(|| format!("line {}: {line}", n + 1))
     };
     on_all_cores(&numbered, || (), one, |_| ()).into_iter().collect()

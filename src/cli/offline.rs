@@ -8,9 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{
-    Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Plans, Points, Provisional, advance,
-};
+use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Points, Provisional, advance};
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
@@ -50,7 +48,6 @@ fn parse_fraction(text: &str) -> Result<f32, String> {
 pub(super) struct Offline {
     listen: Listen,
     pub(super) config: Arc<Config>,
-    pub(super) plans: Plans,
     /// What runs the model, in words.
     pub(super) backend: String,
 }
@@ -78,7 +75,7 @@ impl Offline {
                 Model::rules().backend().to_string()
             }
         };
-        Ok(Self { listen, config: Arc::new(config), plans: Plans::default(), backend })
+        Ok(Self { listen, config: Arc::new(config), backend })
     }
 
     /// A thread's own model.
@@ -100,7 +97,7 @@ impl Offline {
     pub(super) fn with_grammar(&self, options: &Options, grammar: &str) -> anyhow::Result<Self> {
         let listen = listening(grammar, options)?;
         let (config, backend) = (Arc::clone(&self.config), self.backend.clone());
-        Ok(Self { listen, config, plans: Plans::default(), backend })
+        Ok(Self { listen, config, backend })
     }
 
     /// What is decided of sound after whose end nothing arrives any more.
@@ -115,7 +112,7 @@ impl Offline {
         frames: &[Frame<'_>],
         provisional: bool,
     ) -> anyhow::Result<(Outcome, Vec<Provisional>)> {
-        let mut detector = Detector::with_plans(Arc::clone(&self.config), &self.plans);
+        let mut detector = Detector::new(Arc::clone(&self.config));
         detector.listen(Listen { provisional, ..self.listen.clone() });
         let revise_ms = if provisional { self.config.revise_ms } else { 0 };
         let (mut concluded, mut told) = (None::<Outcome>, Vec::new());

@@ -74,7 +74,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         |models, truth| -> anyhow::Result<[Replay; 2]> {
             let model = models.of(&truth.model, &named, &offline, folder)?;
             let sound = offline::read(&folder.join(&truth.file))?;
-            let heard = Replay::both(model, &offline.plans, &offline.config, &[Frame::Sound(&sound)]);
+            let heard = Replay::both(model, &offline.config, &[Frame::Sound(&sound)]);
             heard.context("nothing decides it")
         },
         |done| progress.done(done),

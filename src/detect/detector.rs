@@ -6,12 +6,10 @@ use std::sync::Arc;
 use crate::audio::{Frame, SampleTime};
 use crate::detect::belief::Posteriors;
 use crate::detect::dtmf::Press;
-use crate::detect::evidence::Senses;
+use crate::detect::evidence::{Room, Senses};
 use crate::detect::findings::Keeper;
-use crate::detect::look::Room;
 use crate::detect::model::{Batch, Model};
 use crate::detect::policy::Policy;
-use crate::detect::transform::Plans;
 use crate::detect::{Config, Event, Listen};
 
 /// Follows one stream of sound, and listens when asked.
@@ -60,15 +58,9 @@ impl Detector {
     /// A detector at the beginning of its stream.
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
-        Self::with_plans(config, &Plans::default())
-    }
-
-    /// The like of [`Detector::new`] with transforms that were made before.
-    #[must_use]
-    pub fn with_plans(config: Arc<Config>, plans: &Plans) -> Self {
         Self {
             config,
-            senses: Senses::new(plans),
+            senses: Senses::default(),
             policy: None,
             keeper: None,
             state: Vec::new(),

@@ -285,12 +285,11 @@ fn nearest(hz: f32, of: &[f32]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::spectrum::Analyzer;
-    use crate::detect::transform::Plans;
+    use crate::detect::spectrum::{Analyzer, Workspace};
 
     /// What is told of sound whose missing samples are `None`, and when each press began, in ms.
     fn keys(sound: &[Option<f32>]) -> Vec<(char, u64)> {
-        let mut analyzer = Analyzer::new(&Plans::default());
+        let (mut analyzer, mut workspace) = (Analyzer::default(), Workspace::default());
         let mut keys = Keys::default();
         let mut told = Vec::new();
         for sample in sound {
@@ -298,7 +297,7 @@ mod tests {
                 Some(sample) => analyzer.take(&[(sample * 32_767.0) as i16]),
                 None => analyzer.take_missing(1),
             };
-            if let Some(hop) = analyzer.hop() {
+            if let Some(hop) = analyzer.hop(&mut workspace) {
                 told.extend(keys.push(hop).map(|press| (press.key, press.at.ms_since(SampleTime(0)))));
             }
         }

@@ -9,11 +9,10 @@ use crate::detect::call_progress::{CallProgress, Progress};
 use crate::detect::dtmf::{Keys, Press};
 use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, FEATURES, Features};
-use crate::detect::look::Room;
+use crate::detect::look;
 use crate::detect::sit::{Sit, Triplet};
-use crate::detect::spectrum::{Analyzer, Hop};
+use crate::detect::spectrum::{Analyzer, Hop, Workspace};
 use crate::detect::tones::{Tones, Track};
-use crate::detect::transform::Plans;
 
 /// A tone that runs counts as heard after this long, in milliseconds.
 const TONE_MS: u64 = 80;
@@ -73,6 +72,20 @@ impl Evidence {
     }
 }
 
+/// What the senses of many streams work in, one after the other; reused, it allocates nothing.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    spectrum: Workspace,
+    look: look::Room,
+}
+
+impl Room {
+    /// The last hop, of whichever stream it was.
+    pub(super) fn hop(&self) -> &Hop {
+        self.spectrum.last()
+    }
+}
+
 /// Measures one stream.
 #[derive(Debug)]
 pub(super) struct Senses {
@@ -91,11 +104,11 @@ pub(super) struct Senses {
     progress: CallProgress,
 }
 
-impl Senses {
-    pub(super) fn new(plans: &Plans) -> Self {
+impl Default for Senses {
+    fn default() -> Self {
         Self {
             evidence: Evidence::nothing(SampleTime(0)),
-            analyzer: Analyzer::new(plans),
+            analyzer: Analyzer::default(),
             activity: Activity::default(),
             extractor: Extractor::default(),
             features: [0.0; FEATURES],
@@ -107,15 +120,12 @@ impl Senses {
             progress: CallProgress::default(),
         }
     }
+}
 
+impl Senses {
     /// Samples taken in so far.
     pub(super) fn now(&self) -> SampleTime {
         self.analyzer.now()
-    }
-
-    /// The last hop.
-    pub(super) fn hop(&self) -> &Hop {
-        self.analyzer.last()
     }
 
     /// What the last hop showed.
@@ -136,7 +146,7 @@ impl Senses {
     /// Counts speech and steps from now on; levels and tones are followed on.
     pub(super) fn restart(&mut self) {
         self.activity.restart(self.analyzer.now());
-        self.extractor.restart(self.analyzer.last());
+        self.extractor.restart();
     }
 
     /// Takes samples up to the next hop's end, and tells how many it took and whether the hop is complete: then there is new
@@ -146,10 +156,7 @@ impl Senses {
             Frame::Sound(sound) => self.analyzer.take(sound),
             Frame::Missing { samples } => self.analyzer.take_missing(samples),
         };
-        if self.analyzer.hop().is_none() {
-            return (taken, false);
-        }
-        let hop = self.analyzer.last();
+        let Some(hop) = self.analyzer.hop(&mut room.spectrum) else { return (taken, false) };
         self.activity.push(hop);
         let step = match listening.then(|| self.extractor.push(hop, &self.activity)) {
             Some(Some(features)) => {
@@ -163,7 +170,7 @@ impl Senses {
             }
         };
         let key = self.keys.push(hop);
-        let ended = self.tones.push(hop, &self.analyzer, room);
+        let ended = self.tones.push(hop, &self.analyzer, &mut room.look);
         let tracks = self.tones.tracks();
         let cadence = self.activity.cadence();
         let around = Surroundings {
@@ -201,8 +208,8 @@ impl Senses {
 
 /// Every tone of a recording that may be a beep, by the code that runs live: for training the classifier.
 #[must_use]
-pub fn candidates_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Candidate> {
-    let (mut senses, mut room) = (Senses::new(plans), Room::default());
+pub fn candidates_of(frames: &[Frame<'_>]) -> Vec<Candidate> {
+    let (mut senses, mut room) = (Senses::default(), Room::default());
     let mut candidates = Vec::new();
     for frame in frames {
         let mut left = *frame;

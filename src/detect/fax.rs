@@ -152,8 +152,7 @@ fn holds_flags(power: &[f32; BINS]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::spectrum::Analyzer;
-    use crate::detect::transform::Plans;
+    use crate::detect::spectrum::{Analyzer, Workspace};
 
     /// What is told of sound whose frequency is `hz` at each sample.
     fn told(hz: impl Iterator<Item = f32>) -> Vec<Fax> {
@@ -164,12 +163,13 @@ mod tests {
                 (3000.0 * (std::f32::consts::TAU * phase).sin()) as i16
             })
             .collect();
-        let (mut analyzer, mut machine) = (Analyzer::new(&Plans::default()), Machine::default());
+        let (mut analyzer, mut workspace, mut machine) =
+            (Analyzer::default(), Workspace::default(), Machine::default());
         let mut told = Vec::new();
         let mut left = &sound[..];
         while !left.is_empty() {
             left = &left[analyzer.take(left)..];
-            told.extend(analyzer.hop().and_then(|hop| machine.push(hop, &[])));
+            told.extend(analyzer.hop(&mut workspace).and_then(|hop| machine.push(hop, &[])));
         }
         told
     }

@@ -69,8 +69,6 @@ pub type Features = [f32; FEATURES];
 pub struct Extractor {
     peak_db: f32,
     bands: Option<[f32; BANDS]>,
-    /// The last hop was passed over, so its bands are not known.
-    passed: bool,
     sum: Sum,
     hops: usize,
     /// The last 20 ms' bands, and what the step told of its sound.
@@ -104,7 +102,6 @@ impl Default for Extractor {
         Self {
             peak_db: LEAST_PEAK_DB,
             bands: None,
-            passed: false,
             sum: Sum::default(),
             hops: 0,
             part: [0.0; BANDS],
@@ -115,11 +112,9 @@ impl Default for Extractor {
 }
 
 impl Extractor {
-    /// Begins a new step with the hop after this one; the level learnt is kept.
-    pub fn restart(&mut self, last: &Hop) {
-        if std::mem::take(&mut self.passed) {
-            self.bands = Some(self.relative_bands(last));
-        }
+    /// Begins a new step, as at the beginning of a stream; the level learnt is kept.
+    pub fn restart(&mut self) {
+        self.bands = None;
         self.sum = Sum::default();
         self.hops = 0;
         self.part = [0.0; BANDS];
@@ -149,8 +144,6 @@ impl Extractor {
 
     /// Takes one hop that belongs to no step, since nobody listens: only its level is learnt.
     pub fn pass(&mut self, hop: &Hop) {
-        self.bands = None;
-        self.passed = !hop.tainted;
         if !hop.tainted {
             self.learn(hop);
         }
@@ -339,8 +332,7 @@ fn mel_edges() -> [usize; BANDS + 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::spectrum::Analyzer;
-    use crate::detect::transform::Plans;
+    use crate::detect::spectrum::{Analyzer, Workspace};
 
     #[test]
     fn hops_that_belong_to_no_step_are_learnt_from() {
@@ -354,11 +346,11 @@ mod tests {
             .collect();
         let (mut heeded, mut passed) = (Extractor::default(), Extractor::default());
         let activity = Activity::default();
-        let mut analyzer = Analyzer::new(&Plans::default());
+        let (mut analyzer, mut workspace) = (Analyzer::default(), Workspace::default());
         let mut steps = 0;
         for (n, samples) in sound.chunks(80).enumerate() {
             analyzer.take(samples);
-            let Some(hop) = analyzer.hop() else { continue };
+            let Some(hop) = analyzer.hop(&mut workspace) else { continue };
             if n < 105 {
                 heeded.push(hop, &activity);
                 passed.pass(hop);
@@ -368,8 +360,8 @@ mod tests {
                 steps += usize::from(told.is_some());
             }
             if n == 104 {
-                heeded.restart(hop);
-                passed.restart(hop);
+                heeded.restart();
+                passed.restart();
             }
         }
         assert_eq!(steps, 9);

@@ -48,19 +48,18 @@ pub use model::{Backend, Batch, Model, ModelError};
 pub use outcome::{Alternative, Beep, End, Event, InputType, Label, Method, Outcome, Provisional, SitKind, Timeline};
 pub use points::{Automated, BeepWait, Confidence, KindWait, Measured, Point, Points, PointsError, Wait};
 pub use replay::{Replay, Replayed};
-pub use spectrum::{Analyzer, HOP, Hop, Peak};
+pub use spectrum::{Analyzer, HOP, Hop, Peak, Workspace};
 pub use trace::{Moment, Step, Trace};
-pub use transform::Plans;
 pub use voice::{VOICE_INPUTS, VoiceInputs};
 
 use crate::audio::Frame;
 
 /// The features of a whole recording, one vector per 100 ms, by the code that runs live.
 #[must_use]
-pub fn features_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Features> {
+pub fn features_of(frames: &[Frame<'_>]) -> Vec<Features> {
     let (mut activity, mut extractor) = (Activity::default(), Extractor::default());
     let mut steps = Vec::new();
-    for_each_hop(plans, frames, |hop| {
+    for_each_hop(frames, |hop| {
         activity.push(hop);
         steps.extend(extractor.push(hop, &activity));
     });
@@ -70,18 +69,18 @@ pub fn features_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<Features> {
 /// What the network that tells speech hears of a whole recording, one vector per hop of 10 ms, by the code that runs live: for
 /// training it. It is not asked about a hop of whose window samples did not arrive: those vectors are of NaN.
 #[must_use]
-pub fn voice_inputs_of(plans: &Plans, frames: &[Frame<'_>]) -> Vec<VoiceInputs> {
+pub fn voice_inputs_of(frames: &[Frame<'_>]) -> Vec<VoiceInputs> {
     let (mut activity, mut voice) = (Activity::default(), voice::Voice::default());
     let mut hops = Vec::new();
-    for_each_hop(plans, frames, |hop| {
+    for_each_hop(frames, |hop| {
         activity.push(hop);
         hops.push(if hop.tainted { [f32::NAN; VOICE_INPUTS] } else { voice.inputs(hop, activity.is_tonal()) });
     });
     hops
 }
 
-fn for_each_hop(plans: &Plans, frames: &[Frame<'_>], mut heed: impl FnMut(&Hop)) {
-    let mut analyzer = Analyzer::new(plans);
+fn for_each_hop(frames: &[Frame<'_>], mut heed: impl FnMut(&Hop)) {
+    let (mut analyzer, mut workspace) = (Analyzer::default(), Workspace::default());
     for frame in frames {
         let mut left = *frame;
         while !left.is_empty() {
@@ -90,7 +89,7 @@ fn for_each_hop(plans: &Plans, frames: &[Frame<'_>], mut heed: impl FnMut(&Hop))
                 Frame::Missing { samples } => analyzer.take_missing(samples),
             };
             left = left.skip(taken);
-            if let Some(hop) = analyzer.hop() {
+            if let Some(hop) = analyzer.hop(&mut workspace) {
                 heed(hop);
             }
         }

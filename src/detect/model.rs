@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 
 use crate::detect::Config;
 use crate::detect::belief::{CLASSES, Posteriors};
+use crate::detect::evidence::Room;
 use crate::detect::features::{FEATURES, Features};
-use crate::detect::look::Room;
 use crate::detect::network::Network;
 
 /// The built-in model.
@@ -119,7 +119,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What a detector looks at tones in.
+    /// What a detector measures in.
     pub(super) fn room(&mut self) -> &mut Room {
         &mut self.room
     }

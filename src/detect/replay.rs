@@ -8,7 +8,6 @@ use crate::detect::policy::speech::{after_all, automated};
 use crate::detect::policy::telling::{Teller, Who};
 use crate::detect::policy::{Observed, Policy};
 use crate::detect::spectrum::HOP;
-use crate::detect::transform::Plans;
 use crate::detect::{Config, Event, Label, Listen, Outcome};
 
 /// After a recording's end nothing arrives any more; all is decided so many hops later, or never.
@@ -36,9 +35,9 @@ pub struct Replayed {
 impl Replay {
     /// Hears a recording once with the model and once by the rules. `None`: no decision comes of it at all.
     #[must_use]
-    pub fn both(model: &mut Model, plans: &Plans, config: &Config, frames: &[Frame<'_>]) -> Option<[Self; 2]> {
+    pub fn both(model: &mut Model, config: &Config, frames: &[Frame<'_>]) -> Option<[Self; 2]> {
         let listen = Listen { confidence_threshold: 0.0, ..Listen::default() };
-        let mut senses = Senses::new(plans);
+        let mut senses = Senses::default();
         let mut batch = Batch::default();
         let mut state = Vec::new();
         let mut policies = [(); 2].map(|()| Some(Policy::observing(listen.clone(), config, SampleTime(0))));

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Samples that are kept at least and at most: 0.5 s and 4.1 s.
-const LEAST: usize = 4_096;
+/// Samples that are kept at least and at most: 0.26 s and 4.1 s.
+const LEAST: usize = 2_048;
 const MOST: usize = 32_768;
 /// What is not needed any more is kept for so many samples: 10 s. Sound that needs it once is likely to need it again.
 const PATIENCE: u64 = 80_000;
@@ -162,7 +162,7 @@ mod tests {
         for hop in 0..4_000_u64 {
             ring.push(&[1; 80]);
             let end = ring.end();
-            let from = if (8_000..32_000).contains(&end) { tone.min(end) } else { end };
+            let from = if (8_000..34_000).contains(&end) { tone.min(end) } else { end };
             ring.keep_from(from);
             assert!(from + 80 > end || ring.piece::<80>(from).is_some(), "hop {hop}");
             longest = longest.max(ring.samples.len());

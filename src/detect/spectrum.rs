@@ -55,7 +55,7 @@ pub struct Hop {
     /// Level of the telephone band in dB relative to a full-scale sine.
     pub level_db: f32,
     /// Power per bin; the bins of a full-scale sine's lobe add up to 1.0.
-    pub power: Box<[f32; BINS]>,
+    pub power: [f32; BINS],
     /// The strongest peaks, strongest first; unused ones have share 0.
     pub peaks: [Peak; 4],
     /// How periodic the sound is at a voice's pitch, 0.0 to 1.0.
@@ -64,39 +64,54 @@ pub struct Hop {
     pub pitch_hz: f32,
 }
 
-/// Turns one stream's samples into hops, and keeps the last seconds of it for a closer look.
+/// What spectra are worked out in: one serves many streams, a hop of one after a hop of another.
 #[derive(Debug)]
-pub struct Analyzer {
+pub struct Workspace {
     plans: Plans,
-    ring: Ring,
-    /// First sample after the last one that did not arrive.
-    missing_end: u64,
     scratch: Scratch,
+    /// The last hop of any stream.
     hop: Hop,
 }
 
-impl Analyzer {
-    /// An analyzer at the beginning of its stream.
-    #[must_use]
-    pub fn new(plans: &Plans) -> Self {
+impl Default for Workspace {
+    fn default() -> Self {
+        let plans = Plans::default();
         Self {
-            ring: Ring::default(),
-            missing_end: 0,
             scratch: plans.scratch(),
+            plans,
             hop: Hop {
                 end: SampleTime(0),
                 missing: false,
                 tainted: false,
                 level_db: SILENCE_DB,
-                power: Box::new([0.0; BINS]),
+                power: [0.0; BINS],
                 peaks: [Peak::default(); 4],
                 harmonicity: 0.0,
                 pitch_hz: 0.0,
             },
-            plans: plans.clone(),
         }
     }
+}
 
+impl Workspace {
+    /// The last hop that was worked out.
+    #[must_use]
+    pub fn last(&self) -> &Hop {
+        &self.hop
+    }
+}
+
+/// Turns one stream's samples into hops, and keeps the last seconds of it for a closer look.
+#[derive(Debug, Default)]
+pub struct Analyzer {
+    ring: Ring,
+    /// End of the last hop.
+    end: u64,
+    /// First sample after the last one that did not arrive.
+    missing_end: u64,
+}
+
+impl Analyzer {
     /// Samples taken in so far.
     #[must_use]
     pub fn now(&self) -> SampleTime {
@@ -120,19 +135,14 @@ impl Analyzer {
         taken
     }
 
-    /// The hop that was completed, once.
-    pub fn hop(&mut self) -> Option<&Hop> {
+    /// The hop that was completed, once; it is worked out in the workspace, and stays there until the next one.
+    pub fn hop<'a>(&mut self, workspace: &'a mut Workspace) -> Option<&'a Hop> {
         if self.room() > 0 {
             return None;
         }
-        self.analyze();
-        Some(&self.hop)
-    }
-
-    /// The last hop.
-    #[must_use]
-    pub fn last(&self) -> &Hop {
-        &self.hop
+        self.end = self.ring.end();
+        self.analyze(workspace);
+        Some(&workspace.hop)
     }
 
     /// The samples from `from` on; `None` if some of them did not arrive, are no longer kept, or are not there yet.
@@ -147,15 +157,15 @@ impl Analyzer {
     }
 
     fn room(&self) -> usize {
-        (self.hop.end.0 + HOP as u64 - self.ring.end()) as usize
+        (self.end + HOP as u64 - self.ring.end()) as usize
     }
 
-    fn analyze(&mut self) {
-        let (hop, end) = (&mut self.hop, self.ring.end());
+    fn analyze(&self, workspace: &mut Workspace) {
+        let Workspace { plans, scratch, hop } = workspace;
+        let (end, samples) = (self.end, self.ring.last());
         hop.end = SampleTime(end);
         hop.missing = self.missing_end > 0 && self.missing_end + HOP as u64 > end;
         hop.tainted = self.missing_end > 0 && self.missing_end + WINDOW as u64 > end;
-        let (plans, samples, scratch) = (&self.plans, self.ring.last(), &mut self.scratch);
         vectorized(
             #[inline(always)]
             || {

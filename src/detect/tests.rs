@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::audio::{Frame, SampleTime};
 use crate::detect::{
     Backend, Batch, Config, Detector, End, Event, Goal, Hotword, InputType, Label, LabelSet, Listen, Method, Model,
-    ModelError, Outcome, Plans, Point, Replay, SitKind, advance,
+    ModelError, Outcome, Point, Replay, SitKind, advance,
 };
 
 /// Sound under construction.
@@ -783,7 +783,7 @@ fn a_replay_tells_what_the_listening_told() {
         let outcome = outcome(&Listen { confidence_threshold: 0.0, ..answers }, &sound);
         let samples = sound.samples();
         let frames = [Frame::Sound(&samples)];
-        let [_, rules] = Replay::both(&mut Model::rules(), &Plans::default(), &config, &frames).unwrap();
+        let [_, rules] = Replay::both(&mut Model::rules(), &config, &frames).unwrap();
         let told = rules.told(point, false);
         assert_eq!((told.label, told.at), (outcome.label, outcome.timeline.decided_at), "{name}");
         by_speech += usize::from(told.score.is_some());

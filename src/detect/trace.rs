@@ -5,8 +5,7 @@ use crate::detect::beep::Candidate;
 use crate::detect::belief::{Belief, CLASSES};
 use crate::detect::evidence::Senses;
 use crate::detect::model::{Batch, Model};
-use crate::detect::transform::Plans;
-use crate::detect::{Label, Method};
+use crate::detect::{Activity, Hop, Label, Method};
 
 /// Levels of a spectrum from 0 to 4000 Hz that a moment keeps.
 const LEVELS: usize = 128;
@@ -55,8 +54,8 @@ pub struct Trace {
 impl Trace {
     /// Follows a recording from its first sample, as a listening that begins there does.
     #[must_use]
-    pub fn of(model: &mut Model, plans: &Plans, frames: &[Frame<'_>]) -> Self {
-        let mut senses = Senses::new(plans);
+    pub fn of(model: &mut Model, frames: &[Frame<'_>]) -> Self {
+        let mut senses = Senses::default();
         let mut batch = Batch::default();
         let mut state = Vec::new();
         let mut believed = None;
@@ -70,7 +69,7 @@ impl Trace {
                     continue;
                 }
                 let evidence = senses.evidence();
-                trace.moments.push(moment(&senses, evidence.sounding));
+                trace.moments.push(moment(batch.room().hop(), senses.activity(), evidence.sounding));
                 trace.candidates.extend(evidence.beeps.iter().cloned());
                 if !evidence.step {
                     continue;
@@ -86,8 +85,7 @@ impl Trace {
     }
 }
 
-fn moment(senses: &Senses, tones: [f32; 2]) -> Moment {
-    let (hop, activity) = (senses.hop(), senses.activity());
+fn moment(hop: &Hop, activity: &Activity, tones: [f32; 2]) -> Moment {
     let spectrum_db = std::array::from_fn(|level| {
         // Two bins each; the last bin, 4000 Hz itself, is left out.
         let power = hop.power[2 * level].max(hop.power[2 * level + 1]);
@@ -113,7 +111,7 @@ mod tests {
         let tone = |n: usize| ((n as f32 * 1000.0 * std::f32::consts::TAU / 8000.0).sin() * 8_000.0) as i16;
         let sound: Vec<i16> = (0..16_000).map(|n| if (4_000..8_000).contains(&n) { tone(n) } else { 0 }).collect();
         let frames = [Frame::Sound(&sound), Frame::Missing { samples: 800 }];
-        let trace = Trace::of(&mut Model::rules(), &Plans::default(), &frames);
+        let trace = Trace::of(&mut Model::rules(), &frames);
         assert_eq!((trace.moments.len(), trace.steps.len()), (210, 21));
         assert!(trace.steps.iter().all(|step| step.method == Method::Rules));
         let during = &trace.moments[80];

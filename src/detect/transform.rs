@@ -28,7 +28,7 @@ const LAGS: usize = MOST_LAG - LEAST_LAG + 1;
 
 /// The transforms and their tables; made once, shared by all streams of a process.
 #[derive(Clone)]
-pub struct Plans(Arc<Tables>);
+pub(super) struct Plans(Arc<Tables>);
 
 struct Tables {
     samples: Arc<dyn Fft<f32>>,

@@ -64,7 +64,6 @@ pub struct Engine {
     backend: detect::Backend,
     decisions: Decisions,
     headroom: Mutex<Headroom>,
-    plans: detect::Plans,
 }
 
 /// What decides whether there is room for one call more; looked at by those who take calls, never by the workers.
@@ -210,7 +209,6 @@ impl Engine {
             backend: backend.expect("at least one worker was started"),
             decisions: Decisions::default(),
             headroom: Mutex::new(headroom),
-            plans: detect::Plans::default(),
         })
     }
 
@@ -344,8 +342,8 @@ impl Engine {
             match worker.commands.send(Command::Open(id, stream)) {
                 Ok(()) => {
                     worker.gauges.streams.fetch_add(1, Ordering::Relaxed);
-                    let (worker, detect, plans) = (worker.clone(), Arc::clone(&self.detect), self.plans.clone());
-                    return Ok(Stream { id, port, worker, detect, plans, listeners: 0 });
+                    let (worker, detect) = (worker.clone(), Arc::clone(&self.detect));
+                    return Ok(Stream { id, port, worker, detect, listeners: 0 });
                 }
                 // That worker is gone; the next one may not be.
                 Err(SendError(Command::Open(_, unsent))) => stream = unsent,
@@ -385,7 +383,6 @@ pub struct Stream {
     port: Option<u16>,
     worker: Handle,
     detect: Arc<detect::Config>,
-    plans: detect::Plans,
     listeners: u32,
 }
 
@@ -433,7 +430,7 @@ impl Stream {
     }
 
     fn detector(&self) -> Box<detect::Detector> {
-        Box::new(detect::Detector::with_plans(Arc::clone(&self.detect), &self.plans))
+        Box::new(detect::Detector::new(Arc::clone(&self.detect)))
     }
 
     fn send(&self, command: Command) {

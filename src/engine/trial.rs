@@ -8,7 +8,7 @@ use std::time::Instant;
 use mio::Events;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::detect::{Detector, Listen, Model, Plans};
+use crate::detect::{Detector, Listen, Model};
 use crate::engine::ports::Ports;
 use crate::engine::receive::Buffers;
 use crate::engine::stream::{Rtp, Source, Stream};
@@ -42,7 +42,7 @@ impl Trial {
         let model = Model::load(&config.detect).map_err(io::Error::other)?;
         let mut worker = Worker::new(model, Box::new(load), Arc::default(), &config.engine)?;
         let (events_of, heard) = unbounded_channel();
-        let (ports, plans) = (Arc::new(Ports::new(&config.rtp)), Plans::default());
+        let ports = Arc::new(Ports::new(&config.rtp));
         let mut addresses = Vec::with_capacity(streams);
         for number in 0..streams {
             let (socket, lease) = ports.bind()?;
@@ -52,7 +52,7 @@ impl Trial {
             let (id, listener) = (number as u64, ListenerId(0));
             let stream = Stream::new(number.to_string(), number, source, events_of.clone());
             worker.obey(Command::Open(id, Box::new(stream)));
-            let detector = Detector::with_plans(Arc::clone(&config.detect), &plans);
+            let detector = Detector::new(Arc::clone(&config.detect));
             worker.obey(Command::Attach(id, listener, Box::new(detector)));
             worker.obey(Command::Listen(id, listener, 1, Box::new(listen.clone())));
         }

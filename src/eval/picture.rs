@@ -294,7 +294,7 @@ fn name_events(drawing: &mut Drawing, axes: &Axes, outcome: &Outcome) {
 mod tests {
     use super::*;
     use crate::audio::Frame;
-    use crate::detect::{Beep, End, Model, Plans, Timeline};
+    use crate::detect::{Beep, End, Model, Timeline};
 
     fn outcome(beep: Option<Beep>) -> Outcome {
         let timeline = Timeline {
@@ -321,7 +321,7 @@ mod tests {
     fn a_recording_is_drawn_with_what_was_decided() {
         let sound: Vec<i16> = (0..8_000).map(|n| ((n as f32 * 0.8).sin() * 9_000.0) as i16).collect();
         let frames = [Frame::Sound(&sound), Frame::Missing { samples: 400 }];
-        let trace = Trace::of(&mut Model::rules(), &Plans::default(), &frames);
+        let trace = Trace::of(&mut Model::rules(), &frames);
         let beep = Beep { on: SampleTime(4_000), off: SampleTime(8_000), hz: 1_018.0, level_db: -10.0 };
         let svg = picture("a & b.wav", &trace, &outcome(Some(beep))).to_svg();
         for part in [

@@ -381,7 +381,7 @@ impl Random {
 mod tests {
     use super::*;
     use crate::audio::{Frame, SAMPLE_RATE};
-    use crate::detect::{Config, Model, Plans, Points};
+    use crate::detect::{Config, Model, Points};
 
     /// Something voiced for so many seconds, with formants that move, in syllables; then nothing for four.
     fn call(seconds: f32) -> Vec<i16> {
@@ -424,8 +424,7 @@ mod tests {
     fn replays() -> Vec<Replay> {
         let heard = |n: usize| {
             let sound = call(length(n));
-            let both =
-                Replay::both(&mut Model::rules(), &Plans::default(), &Config::default(), &[Frame::Sound(&sound)]);
+            let both = Replay::both(&mut Model::rules(), &Config::default(), &[Frame::Sound(&sound)]);
             both.map(|[_, rules]| rules).unwrap()
         };
         (0..12).map(heard).collect()

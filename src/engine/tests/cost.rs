@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use super::*;
 use crate::audio::codec::Codec;
 use crate::audio::{Frame, SAMPLE_RATE, g711};
-use crate::detect::{Batch, Detector, Model, Plans};
+use crate::detect::{Batch, Detector, Model};
 use crate::engine::receive::Buffers;
 use crate::engine::worker::LoadModel;
 use crate::wire::rtp::Sender;
@@ -181,12 +181,11 @@ const MOST_BYTES: usize = 52 * 1_024;
 
 #[test]
 fn a_call_holds_few_bytes() {
-    let plans = Plans::default();
     let sound = sound(30, true);
     let config = Arc::<detect::Config>::default();
     let (mut model, mut batch) = (Model::rules(), Batch::default());
     let (detector, _) = held(|| {
-        let mut detector = Detector::with_plans(Arc::clone(&config), &plans);
+        let mut detector = Detector::new(Arc::clone(&config));
         detector.listen(patient());
         for piece in sound.chunks(160) {
             detector.push(Frame::Sound(piece));
