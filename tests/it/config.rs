@@ -86,7 +86,7 @@ fn who_stops_reading_ends_a_command_without_a_word() {
             .unwrap();
         assert_eq!(output.status.code(), Some(141));
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!told.contains("panicked"), "{told}");
+        assert_eq!(told, "");
     }
     // What was asked for beside the report is there.
     std::fs::remove_file(page).unwrap();

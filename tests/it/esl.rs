@@ -63,6 +63,8 @@ enum Manner {
     Mute,
     /// It says that it goes down after so many commands behind the login.
     Down(usize),
+    /// Its channel can be killed, and is no more then.
+    Mortal,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +102,7 @@ impl Fake {
                     seen.connections += 1;
                     (seen.connections - 1).min(manners.len() - 1)
                 };
-                let connection = Connection { manner: manners[index], seen: Arc::clone(&told), done: 0 };
+                let connection = Connection { manner: manners[index], seen: Arc::clone(&told), done: 0, killed: false };
                 tokio::spawn(connection.run(stream, happens.subscribe()));
             }
         });
@@ -133,6 +135,7 @@ struct Connection {
     manner: Manner,
     seen: Arc<Mutex<Seen>>,
     done: usize,
+    killed: bool,
 }
 
 impl Connection {
@@ -196,7 +199,8 @@ impl Connection {
             return Vec::new();
         }
         let words = command.split([' ', '|']).collect::<Vec<_>>();
-        let known = words.contains(&UUID);
+        let known = words.contains(&UUID) && !self.killed;
+        self.killed |= self.manner == Manner::Mortal && words.contains(&"uuid_kill");
         match words.as_slice() {
             ["api", "show", "application"] => {
                 api("name,description,syntax,ikey\nevent,x,,m\ndetect_speech,x,,m\n\n2 total.\n")
@@ -376,6 +380,21 @@ async fn a_decision_sets_variables_then_sends_events_then_acts() {
         assert_eq!((counts.action_failures, counts.command_failures, counts.dropped), (0, 0, 0));
         bench.running.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn an_action_for_a_call_that_is_gone_is_no_failure() {
+    let fake = Fake::start(&[Manner::Mortal]).await;
+    let mut config = settings(&[&fake]);
+    config.actions.machine = vec!["kill".to_owned(), "setvar killed by".to_owned(), "api log ${label}".to_owned()];
+    let bench = bench(config);
+    bench.until(0, |counts| counts.connected).await;
+    bench.decide(UUID, Label::Machine, false);
+    fake.until(&[&format!("api uuid_kill {UUID}"), &format!("api uuid_setvar {UUID} killed by"), "bgapi log machine"])
+        .await;
+    let counts = bench.until(0, |counts| counts.decisions == 1 && counts.actions == 2).await;
+    assert_eq!(counts.action_failures, 0);
+    bench.running.shutdown().await;
 }
 
 #[tokio::test]
@@ -601,6 +620,48 @@ async fn a_call_by_socket_is_detected_and_goes_on_in_the_dialplan() {
         assert!(seen.iter().any(|command| command.contains(set)), "{seen:#?}");
         assert_eq!(seen.last().unwrap(), "exit");
         assert_eq!(full, seen.iter().any(|command| command.contains("answerd::result")), "{seen:#?}");
+    }
+}
+
+/// A stream's machine by `socket`: it goes on at the moment to speak, or in time without it, and what was told stays.
+#[tokio::test]
+async fn a_call_by_socket_waits_for_the_moment_to_speak() {
+    for (comes, socket_timeout_ms) in [(true, 60_000), (false, 300)] {
+        let settings = format!("listen = \"127.0.0.1:0\"\nsocket_timeout_ms = {socket_timeout_ms}");
+        let mut config: EslConfig = toml::from_str(&settings).unwrap();
+        config.start = vec!["execute detect_speech unimrcp:answerd x y".to_owned()];
+        let bench = bench(config);
+        let (data, uuid) = channel_data();
+        let mut socket = Socket::connect(bench.running.esl_listener().unwrap()).await;
+        let mut seen: Vec<String> = Vec::new();
+        while let Some(command) = socket.command().await {
+            match command.split([' ', '|']).next().unwrap() {
+                "connect" => socket.say(&data).await,
+                "exit" => {
+                    socket.say(&said("01-auth", "ok", Some("exit"), 2)).await;
+                    break;
+                }
+                "api" => socket.say(b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n").await,
+                _ => socket.ok().await,
+            }
+            if command.contains("execute-app-arg: unimrcp:answerd") {
+                bench.engine.decisions().concluded_so_far(&subject(&uuid), &outcome(Label::Machine, false));
+            }
+            if comes && command.contains("Event-Subclass: answerd::result") && !command.contains("answerd::beep") {
+                bench.engine.decisions().moment(&subject(&uuid), Label::Machine, &outcome(Label::Beep, true));
+            }
+            if command.contains("execute-app-arg: stop") {
+                socket.say(&event(&[("Event-Name", "CHANNEL_EXECUTE_COMPLETE")])).await;
+            }
+            seen.push(command);
+        }
+        let at = |wanted: &str| seen.iter().position(|command| command.contains(wanted));
+        let (machine, beep, stop) =
+            (at("answerd_result=machine"), at("answerd_beep=true"), at("execute-app-arg: stop"));
+        assert!(machine.is_some() && machine < stop, "{seen:#?}");
+        assert_eq!((comes, comes), (beep.is_some(), at("answerd::beep").is_some()), "{seen:#?}");
+        assert!(beep < stop && at("answerd_result=error").is_none(), "{seen:#?}");
+        bench.running.shutdown().await;
     }
 }
 
