@@ -105,8 +105,14 @@ impl Ring {
     }
 
     fn chunk<const N: usize>(&self, at: usize) -> [i16; N] {
-        let whole = self.samples[at..].first_chunk().copied();
-        whole.unwrap_or_else(|| std::array::from_fn(|n| self.samples[(at + n) % self.samples.len()]))
+        if let Some(whole) = self.samples[at..].first_chunk() {
+            return *whole;
+        }
+        let mut piece = [0; N];
+        let (first, again) = piece.split_at_mut(self.samples.len() - at);
+        first.copy_from_slice(&self.samples[at..]);
+        again.copy_from_slice(&self.samples[..again.len()]);
+        piece
     }
 
     fn place(&self, at: u64) -> usize {

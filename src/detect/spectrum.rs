@@ -185,16 +185,6 @@ pub(super) fn decibels(power: f32) -> f32 {
     10.0 * (power + 1e-10).log10()
 }
 
-/// The larger number of each two that are so far apart; the last ones have no other.
-#[inline(always)]
-fn windows<const N: usize>(row: &[f32; N], apart: usize) -> [f32; N] {
-    let mut most = *row;
-    for n in 0..N - apart {
-        most[n] = larger(row[n], row[n + apart]);
-    }
-    most
-}
-
 /// The strongest peaks of the telephone band, strongest first.
 #[inline(always)]
 fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
@@ -210,24 +200,20 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     let left = power[BAND.0 - 1..].first_chunk::<COUNT>().expect(within);
     let middle = power[BAND.0..].first_chunk::<COUNT>().expect(within);
     let right = power[BAND.0 + 1..].first_chunk::<COUNT>().expect(within);
-    // Of each bin: the power of a lobe that stands there, and the most of any bin so near that side lobes reach here, by windows
-    // of twice, four, eight and sixteen bins.
     let mut around = [0.0; COUNT + 4 * LOBE];
     let there = around.len().min(BINS - FROM);
     around[..there].copy_from_slice(&power[FROM..FROM + there]);
     let mut lobes = [0.0; COUNT];
-    for n in 0..COUNT {
-        for bin in LOBE..3 * LOBE + 1 {
-            lobes[n] += around[n + bin];
-        }
-    }
-    let two = windows(&around, 1);
-    let four = windows(&two, 2);
-    let eight = windows(&four, 4);
-    let sixteen = windows(&eight, 8);
     let mut tops = [0; COUNT];
     for n in 0..COUNT {
-        let most = larger(sixteen[n], around[n + 4 * LOBE]);
+        // The power of a lobe that stands here, and the most of any bin so near that side lobes reach here.
+        let mut most = 0.0;
+        for bin in 0..4 * LOBE + 1 {
+            most = larger(most, around[n + bin]);
+            if (LOBE..=3 * LOBE).contains(&bin) {
+                lobes[n] += around[n + bin];
+            }
+        }
         // The window's side lobes, 31 dB down, are no peaks.
         let alone = most <= 30.0 * middle[n];
         tops[n] = u8::from((middle[n] > left[n]) & (middle[n] >= right[n]) & alone);
