@@ -565,6 +565,20 @@ impl Socket {
     async fn ok(&mut self) {
         self.say(b"Content-Type: command/reply\nReply-Text: +OK\n\n").await;
     }
+
+    /// Answers a command as FreeSWITCH does, `connect` with `data`; `false` after `exit`, the last one.
+    async fn answer(&mut self, command: &str, data: &[u8]) -> bool {
+        match command.split([' ', '|']).next().unwrap() {
+            "connect" => self.say(data).await,
+            "exit" => self.say(&said("01-auth", "ok", Some("exit"), 2)).await,
+            "api" => self.say(b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n").await,
+            _ => self.ok().await,
+        }
+        if command.contains("execute-app-arg: stop") {
+            self.say(&event(&[("Event-Name", "CHANNEL_EXECUTE_COMPLETE")])).await;
+        }
+        command != "exit"
+    }
 }
 
 /// What FreeSWITCH says to `connect`, of the real one, and the channel's identifier in it.
@@ -592,24 +606,15 @@ async fn a_call_by_socket_is_detected_and_goes_on_in_the_dialplan() {
         let mut socket = Socket::connect(bench.running.esl_listener().unwrap()).await;
         let mut seen: Vec<String> = Vec::new();
         while let Some(command) = socket.command().await {
-            match command.split([' ', '|']).next().unwrap() {
-                "connect" => socket.say(&data).await,
-                "exit" => {
-                    socket.say(&said("01-auth", "ok", Some("exit"), 2)).await;
-                    seen.push(command);
-                    break;
-                }
-                "api" => socket.say(b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n").await,
-                _ => socket.ok().await,
-            }
+            let goes_on = socket.answer(&command, &data).await;
             if command.contains("execute-app-arg: unimrcp:answerd") {
                 assert!(command.contains(&format!("{{fs-uuid={uuid}}}x y")), "{command}");
                 bench.decide(&uuid, Label::Human, false);
             }
-            if command.contains("execute-app-arg: stop") {
-                socket.say(&event(&[("Event-Name", "CHANNEL_EXECUTE_COMPLETE")])).await;
-            }
             seen.push(command);
+            if !goes_on {
+                break;
+            }
         }
         assert_eq!(seen[..4], ["connect", "linger 2", "myevents", "filter Event-Name CHANNEL_EXECUTE_COMPLETE"]);
         let set = if full {
@@ -635,25 +640,17 @@ async fn a_call_by_socket_waits_for_the_moment_to_speak() {
         let mut socket = Socket::connect(bench.running.esl_listener().unwrap()).await;
         let mut seen: Vec<String> = Vec::new();
         while let Some(command) = socket.command().await {
-            match command.split([' ', '|']).next().unwrap() {
-                "connect" => socket.say(&data).await,
-                "exit" => {
-                    socket.say(&said("01-auth", "ok", Some("exit"), 2)).await;
-                    break;
-                }
-                "api" => socket.say(b"Content-Type: api/response\nContent-Length: 4\n\n+OK\n").await,
-                _ => socket.ok().await,
-            }
+            let goes_on = socket.answer(&command, &data).await;
             if command.contains("execute-app-arg: unimrcp:answerd") {
                 bench.engine.decisions().concluded_so_far(&subject(&uuid), &outcome(Label::Machine, false));
             }
             if comes && command.contains("Event-Subclass: answerd::result") && !command.contains("answerd::beep") {
                 bench.engine.decisions().moment(&subject(&uuid), Label::Machine, &outcome(Label::Beep, true));
             }
-            if command.contains("execute-app-arg: stop") {
-                socket.say(&event(&[("Event-Name", "CHANNEL_EXECUTE_COMPLETE")])).await;
-            }
             seen.push(command);
+            if !goes_on {
+                break;
+            }
         }
         let at = |wanted: &str| seen.iter().position(|command| command.contains(wanted));
         let (machine, beep, stop) =
