@@ -34,7 +34,7 @@ NAMES = ["ms", "hz", "share", "wander", "slope", "unsteady_db", "ripple", "jitte
          "parts", "harmonicity", "still_ripple", "attack_ms", "release_ms", "trend_db", "on_db", "off_db", "before_db", "after_db",
          "within", "one", "two", "apart_hz", "quiet_ms", "past_db", "likely", "likely_before", "bend", "slope_ratio", "jitter_root",
          "wander_ratio"]
-TREES, DEPTH = 160, 3
+TREES, DEPTH, PACE = 400, 3, 0.06
 # What is heard before the beep, or without one: class of clip or kind of tone, and how often.
 CONTEXT = {"greeting_machine": 14, "tts_machine": 10, "human": 12, "tts_human": 6, "ivr_prompt": 12, "speech_other": 10, "music": 12,
            "noise": 4, "nothing": 6, "dtmf": 4, "busy": 4, "ringback": 4, "sit": 3, "fax": 3, "melody": 4, "whistle": 4, "record": 2}
@@ -148,7 +148,7 @@ def fit(x, y):
     keep = ~easy | (np.random.default_rng(1).random(len(y)) < 0.2)
     weights = np.where(easy, 5.0, 1.0) * np.sqrt(np.where(y == 1, 0.5 / (y == 1).mean(), 0.5 / (y == 0).mean()))
     model = HistGradientBoostingClassifier(
-        max_iter=TREES, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, learning_rate=0.1, min_samples_leaf=30, l2_regularization=1.0,
+        max_iter=TREES, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, learning_rate=PACE, min_samples_leaf=30, l2_regularization=1.0,
         early_stopping=False, random_state=1,
     )
     return model.fit(x[keep].astype(np.float32), y[keep], sample_weight=weights[keep])
@@ -201,7 +201,7 @@ def main():
     parser.add_argument("voices", type=Path)
     parser.add_argument("answerd")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--calls", type=int, default=6000)
+    parser.add_argument("--calls", type=int, default=32000)
     parser.add_argument("--work", type=Path, default=Path("/tmp/answerd-beep"))
     parser.add_argument("--seed", type=int, default=20261120)
     arguments = parser.parse_args()

@@ -35,7 +35,7 @@ SHARES = {
         "fax": 0.03, "sit": 0.03, "busy": 0.025, "ringback": 0.03,
     },
     "hard": {
-        "human": 0.28, "machine": 0.23, "ivr": 0.15, "screening": 0.16, "music": 0.05, "silence": 0.06,
+        "human": 0.25, "machine": 0.21, "ivr": 0.15, "screening": 0.15, "music": 0.07, "silence": 0.1,
         "fax": 0.015, "sit": 0.02, "busy": 0.015, "ringback": 0.02,
     },
 }
@@ -371,13 +371,14 @@ def tone_only(make):
 
 def silence(call):
     """Nobody: a noise now and then, clicks, keys."""
-    for _ in range(int(call.rng.integers(0, 4))):
+    for _ in range(int(call.rng.integers(0, 4 if call.ordinary else 7))):
         call.wait(call.uniform(0.5, 3.0))
         if call.chance(0.5):
             call.put(click(call.rng))
         else:
             clip = call.choose(CLIPS["noise"])
-            call.put(tones.edges(clip.sound[: int(call.uniform(0.1, 2.0) * RATE)].copy() * 10 ** (call.uniform(-30, -8) / 20), 0.05))
+            begin = 0 if call.ordinary else int(call.rng.integers(max(1, len(clip.sound) - RATE // 2)))
+            call.put(tones.edges(clip.sound[begin : begin + int(call.uniform(0.1, 2.0) * RATE)].copy() * 10 ** (call.uniform(-30, -8) / 20), 0.05))
     return ""
 
 

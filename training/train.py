@@ -48,9 +48,9 @@ TAUGHT = 48
 TEACHING = 0.5
 """Weight of their squared error beside the classes' loss."""
 SEED = 20261120
-# Added to the classes' logits when all is learned: menus, fewer than machines in the calls, were told too seldom among the
-# automated answers. Chosen on the folds: people against automated stays as it was (areas under the curve within 0.0002).
-LEAN = np.array([0.3 if c == "ivr" else 0.0 for c in CLASSES], np.float32)
+# Added to the classes' logits when all is learned: among the calls to learn from are more menus and assistants than there are on the telephone.
+# Chosen on the folds, for the kind to be right most often at the end of the call and 6 s after the onset.
+LEAN = np.array([{"ivr": -0.3, "screening": -0.35}.get(c, 0.0) for c in CLASSES], np.float32)
 
 
 def read_features(path, most=None, step_ms=100):
@@ -201,21 +201,24 @@ def train(network, x, y, w, taught, rows, members, epochs, fold, say=""):
         n, t = x.shape[:2]
         # Another vocal tract: the bands moved up or down by a band at most, alike in the whole call.
         bands = x[..., :LEVEL].reshape(n, t, PARTS, BANDS)
-        move = jax.random.uniform(k[4], (n, 1, 1, 1), minval=-1.0, maxval=1.0)
+        move = jax.random.uniform(k[4], (n, 1, 1, 1), minval=-1.6, maxval=1.6)
         up = jnp.concatenate([bands[..., 1:], bands[..., -1:]], -1)
         down = jnp.concatenate([bands[..., :1], bands[..., :-1]], -1)
-        bands = bands * (1 - jnp.abs(move)) + jnp.where(move > 0, up, down) * jnp.abs(move)
+        far = jnp.where(move > 0, jnp.concatenate([up[..., 1:], up[..., -1:]], -1), jnp.concatenate([down[..., :1], down[..., :-1]], -1))
+        near = jnp.where(move > 0, up, down)
+        size = jnp.abs(move)
+        bands = jnp.where(size <= 1, bands * (1 - size) + near * size, near * (2 - size) + far * (size - 1))
         bands = (bands.reshape(n, t, LEVEL) - mean[:LEVEL]) / std[:LEVEL]
         # Another microphone and line: the bands' balance is not to be trusted.
-        tilt = 0.25 * jax.random.normal(k[0], (n, 1, 1, BANDS))
+        tilt = 0.4 * jax.random.normal(k[0], (n, 1, 1, BANDS))
         # Some bands are not heard at all.
-        heard = jax.random.bernoulli(k[5], 0.93, (n, 1, 1, BANDS))
+        heard = jax.random.bernoulli(k[5], 0.88, (n, 1, 1, BANDS))
         bands = ((bands.reshape(n, t, PARTS, BANDS) + tilt) * heard).reshape(n, t, LEVEL)
         rest = (x[..., LEVEL:] - mean[LEVEL:]) / std[LEVEL:]
         rest = rest * jax.random.bernoulli(k[2], 0.93, (n, 1, rest.shape[2]))
         x = jnp.concatenate([bands, rest], -1)
-        x = x + 0.1 * jax.random.normal(k[1], x.shape)
-        keep = [jax.random.bernoulli(key, 0.85, (n, size)) / 0.85 for key, size in ((k[3], units), (k[6], lower))]
+        x = x + 0.2 * jax.random.normal(k[1], x.shape)
+        keep = [jax.random.bernoulli(key, 0.75, (n, size)) / 0.75 for key, size in ((k[3], units), (k[6], lower))]
         loss, gradient = jax.value_and_grad(loss_of)(p, x[..., first:], y, w, taught, keep)
         change, state = optimiser.update(gradient, state, p)
         return optax.apply_updates(p, change), state, loss

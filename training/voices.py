@@ -1,6 +1,6 @@
 """Synthesised speech: texts.py read by the voices that Debian has, into a folder of 8 kHz WAV files and an index.
 
-    voices.py FOLDER [CLIPS]        CLIPS of each class (default 2500)
+    voices.py FOLDER [CLIPS]        CLIPS of each class (default 3200)
 
 A voice belongs to one fold and reads that fold's texts only, so that a fold's test calls hold neither a voice nor a
 sentence (the fixed ones excepted) of its training calls. Versions of one speaker (flite's and festival's slt, kal and
@@ -213,7 +213,7 @@ def write(folder, spoken):
     os.replace(folder / "index.new", folder / "index.csv")
 
 
-def main(folder, clips=2500):
+def main(folder, clips=3200):
     folder = Path(folder)
     for label in texts.LABELS:
         (folder / label).mkdir(parents=True, exist_ok=True)

@@ -416,7 +416,7 @@ fn what_cannot_match_waits_for_the_end_of_speech() {
     };
     let early = Listen { early_no_match: true, ..people.clone() };
     assert_eq!(at(&early, &greeting), at(&Listen::default(), &greeting), "at once, as a match");
-    assert!((7.9..8.4).contains(&at(&people, &greeting)), "{}", at(&people, &greeting));
+    assert!((7.9..8.8).contains(&at(&people, &greeting)), "{}", at(&people, &greeting));
     // As long as it goes on.
     let people_soon = Listen { recognition_timeout_ms: Some(5_500), ..people.clone() };
     assert_eq!(outcome(&people_soon, &greeting).end, End::MaxTime);
@@ -517,7 +517,9 @@ fn a_label_below_the_threshold_is_unknown_and_still_an_alternative() {
 fn the_dial_trades_time_for_certainty() {
     let person = sound().silence(500).voice(600).silence(3000).noise(-55.0);
     let at = |dial| outcome(&Listen { speed_vs_accuracy: dial, ..Listen::default() }, &person).timeline.decided_at;
-    assert!(at(0.0) < at(0.5) && at(0.5) < at(1.0));
+    let told = [0.0, 0.5, 1.0].map(at);
+    // Of the rules' rows only the surest keeps to `max_human_loss`: the upper half of the dial is one row.
+    assert!(told[0] < told[1] && told[1] <= told[2], "{told:?}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ const PROGRESS_WAIT_MS: u64 = 1_050;
 /// Tones that may be a ring, or a part of one, are no beep with nothing said before; a listening for beeps alone waits for
 /// a ring's silence after those as long as a ring.
 const RING_PART_MS: u64 = 250;
+/// A ring's first part may be taken for speech: less of it than this, in ms, is nothing said before such a tone.
+const RING_SAID_MS: u64 = 900;
 const RING_MS: u64 = 700;
 const RING_HZ: f32 = 520.0;
 const RING_WAIT_MS: u64 = 2_250;
@@ -189,8 +191,10 @@ fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
 
 /// Whether something was said before a tone, and not only taken for speech in what is its own beginning.
 fn said_before(beep: &Beep, view: &View<'_>) -> bool {
-    let on = view.speech.and_then(|speech| speech.speech_on);
-    view.said(beep.level_db) && on.is_some_and(|on| beep.on.ms_since(on) >= SAID_MS)
+    let Some(speech) = view.speech else { return false };
+    view.said(beep.level_db)
+        && speech.speech_on.is_some_and(|on| beep.on.ms_since(on) >= SAID_MS)
+        && !(is_ring(beep) && u64::from(speech.speech) * 10 < RING_SAID_MS)
 }
 
 /// Whether a tone may be a ring: pairs of tones that beat show no cadence at first.
@@ -259,5 +263,21 @@ mod tests {
         };
         assert!(told(0.9, 0) && told(0.9, 40) && told(0.97, 110));
         assert!(!told(0.89, 110));
+    }
+
+    #[test]
+    fn half_a_ring_that_was_taken_for_speech_is_nothing_said_before_the_other_half() {
+        let policy = policy();
+        let said = |hz, ms, hops| {
+            let beep = Beep { hz, ..candidate(ms, 0.9).beep };
+            let speech =
+                Cadence { speech_on: Some(SampleTime(8000)), speech: hops, peak_db: -20.0, ..Cadence::default() };
+            said_before(&beep, &policy.view(beep.off, Some(&speech), Belief::rules(Some(&speech))))
+        };
+        // As long, and as low, as a part of a ring: a greeting must be longer than one.
+        assert!(!said(425.0, 400, 89) && said(425.0, 400, 90));
+        // Other tones are none.
+        assert!(said(425.0, 240, 40) && said(1000.0, 400, 40));
+        assert!(!said(1000.0, 400, 39));
     }
 }
