@@ -188,7 +188,7 @@ def write(model, out, note):
         file.write(f"const PRIOR: f32 = {prior:.5};\n\n")
         file.write("/// Per tree: the features of its splits, breadth first; their limits; the leaves from left to right.\n")
         file.write("#[rustfmt::skip]\n")
-        file.write(f"const TREES: [([u8; 7], [f32; 7], [f32; 8]); {len(rows)}] = [\n")
+        file.write(f"static TREES: [([u8; 7], [f32; 7], [f32; 8]); {len(rows)}] = [\n")
         for places, limits, leaves in rows:
             numbers = lambda values: "[" + ", ".join("1e30" if v > 1e29 else repr(float(f"{v:.5g}")) for v in values) + "]"
             file.write(f"    ([{', '.join(str(int(p)) for p in places)}], {numbers(limits)}, {numbers(leaves)}),\n")
