@@ -177,7 +177,7 @@ fn held<T>(make: impl FnOnce() -> T) -> (usize, T) {
 
 /// What a call may hold in the engine: detector, receiver and stream, after half a minute of sound. What its session, its
 /// driver and its sockets hold comes on top.
-const MOST_BYTES: usize = 52 * 1_024;
+const MOST_BYTES: usize = 32 * 1_024;
 
 #[test]
 fn a_call_holds_few_bytes() {
