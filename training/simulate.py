@@ -28,7 +28,7 @@ import tones
 RATE = 8000
 LONGEST = 20.0
 # Share of the calls by form and class. Menus and assistants are as rare as they are on the telephone among the ordinary calls, and
-# less so among the hard ones: what they say is learned from few voices.
+# less so among the hard ones: what they say is learned from few voices. Silent calls and music are more frequent among those, too: any noise may be taken for a word.
 SHARES = {
     "ordinary": {
         "human": 0.33, "machine": 0.265, "ivr": 0.11, "screening": 0.08, "music": 0.05, "silence": 0.06,
@@ -377,6 +377,7 @@ def silence(call):
             call.put(click(call.rng))
         else:
             clip = call.choose(CLIPS["noise"])
+            # The ordinary calls, which accuracy is measured on, stay as they were.
             begin = 0 if call.ordinary else int(call.rng.integers(max(1, len(clip.sound) - RATE // 2)))
             call.put(tones.edges(clip.sound[begin : begin + int(call.uniform(0.1, 2.0) * RATE)].copy() * 10 ** (call.uniform(-30, -8) / 20), 0.05))
     return ""

@@ -199,15 +199,11 @@ def train(network, x, y, w, taught, rows, members, epochs, fold, say=""):
     def update(p, state, x, y, w, taught, key):
         k = jax.random.split(key, 7)
         n, t = x.shape[:2]
-        # Another vocal tract: the bands moved up or down by a band at most, alike in the whole call.
+        # Another vocal tract: the bands moved up or down by 1.6 bands at most, alike in the whole call.
         bands = x[..., :LEVEL].reshape(n, t, PARTS, BANDS)
         move = jax.random.uniform(k[4], (n, 1, 1, 1), minval=-1.6, maxval=1.6)
-        up = jnp.concatenate([bands[..., 1:], bands[..., -1:]], -1)
-        down = jnp.concatenate([bands[..., :1], bands[..., :-1]], -1)
-        far = jnp.where(move > 0, jnp.concatenate([up[..., 1:], up[..., -1:]], -1), jnp.concatenate([down[..., :1], down[..., :-1]], -1))
-        near = jnp.where(move > 0, up, down)
-        size = jnp.abs(move)
-        bands = jnp.where(size <= 1, bands * (1 - size) + near * size, near * (2 - size) + far * (size - 1))
+        wide = jnp.pad(bands, [(0, 0)] * 3 + [(2, 2)], mode="edge")
+        bands = sum(jnp.maximum(0, 1 - jnp.abs(move - by)) * wide[..., 2 + by : 2 + by + BANDS] for by in range(-2, 3))
         bands = (bands.reshape(n, t, LEVEL) - mean[:LEVEL]) / std[:LEVEL]
         # Another microphone and line: the bands' balance is not to be trusted.
         tilt = 0.4 * jax.random.normal(k[0], (n, 1, 1, BANDS))

@@ -416,7 +416,10 @@ fn what_cannot_match_waits_for_the_end_of_speech() {
     };
     let early = Listen { early_no_match: true, ..people.clone() };
     assert_eq!(at(&early, &greeting), at(&Listen::default(), &greeting), "at once, as a match");
-    assert!((7.9..8.8).contains(&at(&people, &greeting)), "{}", at(&people, &greeting));
+    let settings = Config::default();
+    let point = settings.table.choose(Method::Rules, settings.max_human_loss, people.speed_vs_accuracy);
+    let over = 6.3 + f64::from(point.long.end_ms) / 1000.0;
+    assert!((over..over + 0.2).contains(&at(&people, &greeting)), "{}, not {over}", at(&people, &greeting));
     // As long as it goes on.
     let people_soon = Listen { recognition_timeout_ms: Some(5_500), ..people.clone() };
     assert_eq!(outcome(&people_soon, &greeting).end, End::MaxTime);
@@ -518,8 +521,7 @@ fn the_dial_trades_time_for_certainty() {
     let person = sound().silence(500).voice(600).silence(3000).noise(-55.0);
     let at = |dial| outcome(&Listen { speed_vs_accuracy: dial, ..Listen::default() }, &person).timeline.decided_at;
     let told = [0.0, 0.5, 1.0].map(at);
-    // Of the rules' rows only the surest keeps to `max_human_loss`: the upper half of the dial is one row.
-    assert!(told[0] < told[1] && told[1] <= told[2], "{told:?}");
+    assert!(told[0] < told[1] && told[1] < told[2], "{told:?}");
 }
 
 #[test]

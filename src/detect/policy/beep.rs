@@ -37,11 +37,11 @@ const PROGRESS_WAIT_MS: u64 = 1_050;
 /// Tones that may be a ring, or a part of one, are no beep with nothing said before; a listening for beeps alone waits for
 /// a ring's silence after those as long as a ring.
 const RING_PART_MS: u64 = 250;
-/// A ring's first part may be taken for speech: less of it than this, in ms, is nothing said before such a tone.
-const RING_SAID_MS: u64 = 900;
 const RING_MS: u64 = 700;
 const RING_HZ: f32 = 520.0;
 const RING_WAIT_MS: u64 = 2_250;
+/// A ring's first part may be taken for speech: less of it than this, in ms, is nothing said before such a tone.
+const RING_SAID_MS: u64 = 900;
 /// The like for the first tone of SIT, with the tones that follow it, and for a fax's answer tone, which changes its phase.
 const SIT_HZ: std::ops::Range<f32> = 880.0..1_020.0;
 const SIT_NEXT_HZ: [std::ops::Range<f32>; 2] = [1_320.0..1_480.0, 1_700.0..1_880.0];
