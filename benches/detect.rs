@@ -103,8 +103,8 @@ fn parts<'a>(
             }),
         ),
         // Spectrum, activity, tones, beeps, keys, SIT, fax, ringback; of speech, and of tones.
-        ("senses", 1, seconds(call), Box::new(|| candidates_of(&[Frame::Sound(call)]).len())),
-        ("tones", 1, seconds(tones), Box::new(|| candidates_of(&[Frame::Sound(tones)]).len())),
+        ("senses", 1, seconds(call), Box::new(|| candidates_of(&[Frame::Sound(call)], false).len())),
+        ("tones", 1, seconds(tones), Box::new(|| candidates_of(&[Frame::Sound(tones)], false).len())),
         ("rules", 1, seconds(call), detector(call, Model::rules(), 1)),
         ("model", 1, seconds(call), detector(call, model(), 1)),
         ("model-rten", 1, seconds(call), detector(call, rten(), 1)),

@@ -9,8 +9,8 @@
 //! With `--hops` it writes, in the same form, what the network that tells speech is told instead (`detect::voice`): one step per
 //! hop of 10 ms, NaN for a hop that it is not asked about, because sound of its window did not arrive.
 //!
-//! With `--tones` it writes, for training the beep classifier, one line of CSV per tone that may be a beep: the number of
-//! the path in the list (from 0), onset and offset in samples, frequency, and the classifier's features.
+//! With `--tones` it writes, for training the beep classifier, one line of CSV per tone that may be a beep, and per piece of a voice that
+//! has as much of one: the number of the path in the list (from 0), onset and offset in samples, frequency, and the classifier's features.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let out = File::create(&arguments.out).with_context(|| format!("cannot write {}", arguments.out.display()))?;
     let out = BufWriter::new(out);
     if arguments.tones {
-        write_tones(out, for_each(&lines, candidates_of)?)?;
+        write_tones(out, for_each(&lines, |frames| candidates_of(frames, true))?)?;
     } else if arguments.hops {
         write_features::<VOICE_INPUTS>(out, HOP_MS, for_each(&lines, voice_inputs_of)?)?;
     } else {

@@ -7,12 +7,14 @@ use std::collections::VecDeque;
 
 use crate::audio::SampleTime;
 use crate::detect::activity::Activity;
-use crate::detect::tones::Tone;
-use crate::detect::{Beep, beep_trees, dtmf};
+use crate::detect::tones::{Piece, Tone};
+use crate::detect::{Beep, beep_trees, dtmf, trees};
 
 /// Lengths of beeps in milliseconds, as they are measured: a little play for the edges.
 const LEAST_MS: u64 = 60;
 const MOST_MS: u64 = 2_100;
+/// Fainter tones are none, in dB.
+const FAINTEST_DB: f32 = -60.0;
 /// Frequencies of beeps in hertz.
 const RANGE_HZ: std::ops::RangeInclusive<f32> = 330.0..=3_450.0;
 /// Tones are remembered for this long, in milliseconds.
@@ -75,18 +77,31 @@ impl Default for Beeps {
 }
 
 impl Beeps {
+    /// Remembers what ended and is no tone.
+    pub(super) fn pass(&mut self, piece: &Piece) {
+        if piece.off.ms_since(piece.on) >= LEAST_MS && piece.level_db >= FAINTEST_DB {
+            self.forget(piece.on);
+            self.recent.push_back((piece.on, piece.off, piece.hz));
+        }
+    }
+
+    /// Forgets what ended long before a tone that begins then.
+    fn forget(&mut self, on: SampleTime) {
+        while self.recent.front().is_some_and(|old| on.ms_since(old.1) > MEMORY_MS) {
+            self.recent.pop_front();
+        }
+        while self.clear.front().is_some_and(|old| on.ms_since(old.1) > PERIOD_MS) {
+            self.clear.pop_front();
+        }
+    }
+
     /// Looks at a tone that ended.
     pub(super) fn push(&mut self, tone: &Tone, around: Surroundings<'_>) -> Option<Candidate> {
         let ms = tone.ms();
-        if ms < LEAST_MS || tone.level_db < -60.0 {
+        if ms < LEAST_MS || tone.level_db < FAINTEST_DB {
             return None;
         }
-        while self.recent.front().is_some_and(|old| tone.on.ms_since(old.1) > MEMORY_MS) {
-            self.recent.pop_front();
-        }
-        while self.clear.front().is_some_and(|old| tone.on.ms_since(old.1) > PERIOD_MS) {
-            self.clear.pop_front();
-        }
+        self.forget(tone.on);
         let alike = |old: &&(SampleTime, SampleTime, f32)| {
             let length = old.1.ms_since(old.0) as f64;
             (old.2 - tone.hz).abs() < ALIKE_HZ && (length - ms as f64).abs() < ALIKE_LENGTH * length.max(ms as f64)
@@ -96,32 +111,32 @@ impl Beeps {
         let repeats = self.clear.iter().filter(alike).count() as u32;
         let gap = self.recent.back().map_or(2_000, |old| tone.on.ms_since(old.1).min(2_000));
         self.recent.push_back((tone.on, tone.off, tone.hz));
-        let key = tone.second_db > -12.0 && dtmf::is_pair(tone.hz, tone.second_hz);
+        let key = tone.shape.second_db > -12.0 && dtmf::is_pair(tone.hz, tone.shape.second_hz);
         if ms > MOST_MS || !RANGE_HZ.contains(&tone.hz) || key {
             return None;
         }
-        let look = &tone.look;
+        let (look, shape) = (&tone.look, &tone.shape);
         let (from, to) = BEFORE_MS;
         let back = |ms: u64| SampleTime(tone.on.0.saturating_sub(ms * 8));
         let features = [
             ms as f32,
             tone.hz,
-            tone.share,
-            tone.wander,
-            tone.slope.abs(),
-            tone.unsteady_db,
+            shape.share,
+            shape.wander,
+            shape.slope.abs(),
+            shape.unsteady_db,
             look.ripple,
             look.jitter,
-            tone.rise_db,
-            tone.fall_db,
-            tone.second_db,
-            tone.second_hz / tone.hz,
+            shape.rise_db,
+            shape.fall_db,
+            shape.second_db,
+            shape.second_hz / tone.hz,
             (tone.level_db - around.floor_db).min(60.0),
             around.speech_db.map_or(0.0, |speech| tone.level_db - speech),
             gap as f32,
             seen as f32,
-            tone.parts as f32,
-            tone.harmonicity,
+            shape.parts as f32,
+            shape.harmonicity,
             look.still_ripple,
             look.attack_ms,
             look.release_ms,
@@ -138,14 +153,14 @@ impl Beeps {
             tone.past_db,
             around.activity.likely(tone.on, tone.off),
             around.activity.likely(back(from), back(to)),
-            tone.slope.abs() * ms as f32 / 1_000.0,
-            tone.slope.abs() / tone.hz,
+            shape.slope.abs() * ms as f32 / 1_000.0,
+            shape.slope.abs() / tone.hz,
             look.jitter / (ms as f32).max(1.0).sqrt(),
-            tone.wander / tone.hz,
+            shape.wander / tone.hz,
         ];
-        let mut score = beep_trees::probability(&features);
+        let mut score = trees::probability(&features, beep_trees::PRIOR, &beep_trees::TREES);
         // Within a chain nothing falls silent after a tone: its shape counts, not what follows.
-        let pure = tone.share > 0.85 && look.jitter < 0.3 && look.ripple < 0.3;
+        let pure = shape.share > 0.85 && look.jitter < 0.3 && look.ripple < 0.3;
         if score > CHAIN_SCORE {
             self.clear.push_back((tone.on, tone.off, tone.hz));
         }

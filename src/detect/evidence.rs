@@ -171,6 +171,7 @@ impl Senses {
         };
         let key = self.keys.push(hop);
         let ended = self.tones.push(hop, &self.analyzer, &mut room.look);
+        self.tones.pieces().iter().for_each(|piece| self.beeps.pass(piece));
         let tracks = self.tones.tracks();
         let cadence = self.activity.cadence();
         let around = Surroundings {
@@ -206,10 +207,14 @@ impl Senses {
     }
 }
 
-/// Every tone of a recording that may be a beep, by the code that runs live: for training the classifier.
+/// Every tone of a recording that may be a beep, by the code that runs live. `thorough`: pieces of voices, too, which are not
+/// looked at there: for training what is.
 #[must_use]
-pub fn candidates_of(frames: &[Frame<'_>]) -> Vec<Candidate> {
+pub fn candidates_of(frames: &[Frame<'_>], thorough: bool) -> Vec<Candidate> {
     let (mut senses, mut room) = (Senses::default(), Room::default());
+    if thorough {
+        senses.tones.look_at_all();
+    }
     let mut candidates = Vec::new();
     for frame in frames {
         let mut left = *frame;

@@ -83,8 +83,8 @@ impl Machine {
         for tone in ended {
             let fits = CALLING_HZ.contains(&tone.hz)
                 && CALLING_MS.contains(&tone.ms())
-                && tone.share > SHARE
-                && tone.second_db < -12.0;
+                && tone.shape.share > SHARE
+                && tone.shape.second_db < -12.0;
             if fits {
                 let before = self.calling.replace(tone.on);
                 return Some(match before {
@@ -122,7 +122,9 @@ impl Machine {
         if hop.tainted {
             return None;
         }
-        if hop.level_db < FAINTEST_DB || !holds_flags(&hop.power) {
+        // The strongest peak is known: where it lies elsewhere, the band can't hold nearly all.
+        let near = (FLAGS_HZ.0..=FLAGS_HZ.1).contains(&hop.peaks[0].hz);
+        if hop.level_db < FAINTEST_DB || !near || !holds_flags(&hop.power) {
             self.flags_gap += 1;
             if self.flags_gap > FLAGS_GAP {
                 (self.flags, self.flags_told, self.sum_hz, self.sum_hz2) = (0, false, 0.0, 0.0);

@@ -60,7 +60,7 @@ pub(super) struct Triplet {
 impl Triplet {
     /// Takes what the tones of a hop are; gives the triplet once, some 120 ms into the third tone.
     pub(super) fn push(&mut self, ended: &[Tone], tracks: &[Track]) -> Option<Sit> {
-        for tone in ended.iter().filter(|tone| tone.share > SHARE) {
+        for tone in ended.iter().filter(|tone| tone.shape.share > SHARE) {
             // A stream that begins within the first tone shows a shorter one.
             let cut = tone.on.0 < 800 && tone.ms() < LENGTH_MS.end;
             if ANY_SECOND_HZ.contains(&tone.hz)
@@ -79,7 +79,7 @@ impl Triplet {
             .find(|track| track.share() > SHARE && track.ms() >= THIRD_MS && follows(second, track.first))?;
         let hz = [first.hz, second.hz, third.hz()];
         let usual = FIRST_HZ.contains(&hz[0]) && SECOND_HZ.contains(&hz[1]) && THIRD_HZ.contains(&hz[2]);
-        let least = first.share.min(second.share).min(third.share());
+        let least = first.shape.share.min(second.shape.share).min(third.share());
         let speed = if usual { 1.0 } else { speed(hz).filter(|_| least > ANY_SHARE)? };
         let sit = Sit { on: first.on, kind: kind(first, second, speed), hz };
         self.first = None;

@@ -1,7 +1,8 @@
 //! Spectral peaks to tones: tracks of stable frequency, and a closer look at each that ends.
 //!
 //! A track follows one peak from hop to hop, also where it bends. When it ends, its edges, frequency and level are measured
-//! again on the samples themselves (see [`crate::detect::look`]).
+//! again on the samples themselves (see [`crate::detect::look`]), unless what was seen of it by then shows that it is a piece of a
+//! voice, as most are.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -9,6 +10,7 @@ use crate::audio::SampleTime;
 use crate::detect::look::{Look, Path, Room, before};
 use crate::detect::per_hop::PerHop;
 use crate::detect::spectrum::{Analyzer, HOP, Hop, Peak, WINDOW, decibels};
+use crate::detect::{tone_trees, trees};
 
 /// Peaks with less of the hop's energy than this start no track.
 const LEAST_SHARE: f32 = 0.12;
@@ -42,6 +44,18 @@ const TOGETHER: u64 = 4 * HOP as u64;
 const PAST: usize = 128;
 /// Sound that is this much fainter than the tone after it is a pause, in dB.
 const QUIET_DB: f32 = 10.0;
+/// Numbers that tell a tone from a piece of a voice without a closer look.
+const SHAPE_FEATURES: usize = 10;
+/// Probability of a tone from which a closer look is worth its time.
+const WORTH: f32 = 0.05;
+/// Tones this steady are always looked at: the network's, which follow one another without a pause. Share of the energy, length in
+/// ms, spread of the frequency in hertz.
+const STEADY_SHARE: f32 = 0.45;
+const STEADY_MS: u64 = 150;
+const STEADY_WANDER_HZ: f32 = 8.0;
+/// The first hop that shows a tone ends so many samples after its beginning, on average, and the last one after its end.
+const SEEN_AFTER: u64 = 150;
+const SEEN_AFTER_END: u64 = 106;
 
 /// A peak followed over hops.
 #[derive(Debug, Clone)]
@@ -172,19 +186,13 @@ impl Track {
     }
 }
 
-/// A tone that ended, measured.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tone {
-    /// First sample.
-    pub(super) on: SampleTime,
-    /// First sample after it.
-    pub(super) off: SampleTime,
-    /// Frequency in hertz; of several components the strongest one's.
-    pub(super) hz: f32,
+/// What the hops showed of a tone that ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shape {
+    /// Mean frequency of its strongest component, in hertz.
+    hz: f32,
     /// Frequency of the second component, 0 if there is none.
     pub(super) second_hz: f32,
-    /// Level of the strongest component, dB relative to a full-scale sine.
-    pub(super) level_db: f32,
     /// Level of the second component relative to the strongest, dB.
     pub(super) second_db: f32,
     /// Mean share of the energy in all components, 0.0 to 1.0.
@@ -199,16 +207,89 @@ pub(super) struct Tone {
     pub(super) parts: u32,
     /// How periodic the sound was at a voice's pitch, on average, 0.0 to 1.0.
     pub(super) harmonicity: f32,
+    /// How much fainter the band was before it, in dB.
+    pub(super) rise_db: f32,
+    /// How much fainter the band was when its end was noticed, in dB.
+    pub(super) fall_db: f32,
+}
+
+impl Shape {
+    /// That of components which end together at this hop, strongest first.
+    fn of(parts: &[Track], hop: &Hop) -> Self {
+        let track = &parts[0];
+        let (slope, wander) = track.motion();
+        let spread = track.sum_db2 / track.sum - (track.sum_db / track.sum).powi(2);
+        let second = parts.get(1);
+        Self {
+            hz: track.hz(),
+            second_hz: second.map_or(0.0, Track::hz),
+            second_db: second.map_or(-60.0, |second| second.level_db() - track.level_db()),
+            share: parts.iter().map(Track::share).sum::<f32>().min(1.0),
+            slope,
+            wander,
+            unsteady_db: spread.max(0.0).sqrt() as f32,
+            parts: parts.len() as u32,
+            harmonicity: (track.sum_harmonicity / track.sum) as f32,
+            rise_db: (track.loudest_db - track.before_db).min(60.0),
+            fall_db: (track.loudest_db - hop.level_db).min(60.0),
+        }
+    }
+
+    /// What `training/beep.py` names in this order.
+    fn features(&self) -> [f32; SHAPE_FEATURES] {
+        [
+            self.share,
+            self.wander,
+            self.slope.abs(),
+            self.unsteady_db,
+            self.rise_db,
+            self.fall_db,
+            self.second_db,
+            self.parts as f32,
+            self.harmonicity,
+            self.hz,
+        ]
+    }
+
+    /// Whether it may be a tone, and no piece of a voice. `ms` is how long it was seen.
+    fn may_be_tone(&self, ms: u64) -> bool {
+        let steady = self.share > STEADY_SHARE && ms >= STEADY_MS && self.wander < STEADY_WANDER_HZ;
+        steady || trees::probability(&self.features(), tone_trees::PRIOR, &tone_trees::TREES) >= WORTH
+    }
+}
+
+/// A tone that ended, measured.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tone {
+    /// First sample.
+    pub(super) on: SampleTime,
+    /// First sample after it.
+    pub(super) off: SampleTime,
+    /// Frequency in hertz; of several components the strongest one's.
+    pub(super) hz: f32,
+    /// Level of the strongest component, dB relative to a full-scale sine.
+    pub(super) level_db: f32,
+    /// What the hops showed of it.
+    pub(super) shape: Shape,
     /// What the samples say of the strongest component.
     pub(super) look: Look,
     /// How long it was quiet before it, in milliseconds, at most [`PAST`] hops.
     pub(super) quiet_ms: f32,
     /// The loudest hop of the second before it, relative to it, in dB.
     pub(super) past_db: f32,
-    /// How much fainter the band was before it, in dB.
-    pub(super) rise_db: f32,
-    /// How much fainter the band was when its end was noticed, in dB.
-    pub(super) fall_db: f32,
+}
+
+/// What ended and was not looked at: a piece of a voice, or of noise. Its edges are known to a hop or so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Piece {
+    /// First sample, nearly.
+    pub(super) on: SampleTime,
+    /// First sample after it, nearly.
+    pub(super) off: SampleTime,
+    /// Mean frequency of its strongest component, in hertz.
+    pub(super) hz: f32,
+    /// Mean level of that, in dB.
+    pub(super) level_db: f32,
 }
 
 impl Tone {
@@ -222,6 +303,10 @@ impl Tone {
 #[derive(Debug)]
 pub(super) struct Tones {
     tracks: Vec<Track>,
+    /// What ended with the last hop without being looked at.
+    pieces: SmallVec<[Piece; 1]>,
+    /// Everything is looked at: for training what is worth it.
+    thorough: bool,
     /// Levels of the last hops whose sound arrived, newest last.
     levels: [f32; 8],
     /// Levels of the last hops in whole dB, hop by hop.
@@ -230,11 +315,27 @@ pub(super) struct Tones {
 
 impl Default for Tones {
     fn default() -> Self {
-        Self { tracks: Vec::new(), levels: [0.0; 8], past: PerHop::filled(i8::MIN) }
+        Self {
+            tracks: Vec::new(),
+            pieces: SmallVec::new(),
+            thorough: false,
+            levels: [0.0; 8],
+            past: PerHop::filled(i8::MIN),
+        }
     }
 }
 
 impl Tones {
+    /// From now on everything that ends is looked at.
+    pub(super) fn look_at_all(&mut self) {
+        self.thorough = true;
+    }
+
+    /// What ended with the last hop and is no tone.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
     /// The tracks that run.
     pub(super) fn tracks(&self) -> &[Track] {
         &self.tracks
@@ -259,6 +360,7 @@ impl Tones {
             self.levels.rotate_left(1);
             self.levels[7] = hop.level_db;
         }
+        self.pieces.clear();
         let mut ended = SmallVec::new();
         while let Some(at) = self.tracks.iter().position(|track| track.gap >= GAP || track.gap_missing >= GAP_MISSING) {
             let track = self.tracks.swap_remove(at);
@@ -318,7 +420,18 @@ impl Tones {
             }
         }
         parts.sort_by(|a, b| b.level_db().total_cmp(&a.level_db()));
-        let mut tone = measure(&parts, hop, analyzer, room);
+        let shape = Shape::of(&parts, hop);
+        let strongest = &parts[0];
+        if !self.thorough && !shape.may_be_tone(strongest.ms()) {
+            self.pieces.push(Piece {
+                on: SampleTime(strongest.first.0.saturating_sub(SEEN_AFTER)),
+                off: SampleTime(strongest.last.0.saturating_sub(SEEN_AFTER_END)),
+                hz: shape.hz,
+                level_db: strongest.level_db(),
+            });
+            return None;
+        }
+        let mut tone = measure(strongest, shape, hop.end, analyzer, room);
         self.remember(&mut tone);
         Some(tone)
     }
@@ -337,38 +450,89 @@ impl Tones {
     }
 }
 
-/// A closer look at the samples of a tone, strongest component first.
-fn measure(parts: &[Track], hop: &Hop, analyzer: &Analyzer, room: &mut Room) -> Tone {
-    let track = &parts[0];
-    let (slope, wander) = track.motion();
-    let spread = track.sum_db2 / track.sum - (track.sum_db / track.sum).powi(2);
-    let second = parts.get(1);
+/// A closer look at the samples of a tone's strongest component.
+fn measure(track: &Track, shape: Shape, now: SampleTime, analyzer: &Analyzer, room: &mut Room) -> Tone {
     let path = Path {
-        hz: track.hz(),
-        slope,
+        hz: shape.hz,
+        slope: shape.slope,
         at: SampleTime((track.first.0 + (track.sum_n / track.sum * 8000.0) as u64).saturating_sub(WINDOW as u64 / 2)),
         first: track.first,
         last: track.last,
     };
-    let look = Look::at(&path, hop.end, analyzer, room);
+    let look = Look::at(&path, now, analyzer, room);
     let level_db = decibels(look.amplitude * look.amplitude);
-    Tone {
-        on: look.on,
-        off: look.off,
-        hz: look.hz,
-        second_hz: second.map_or(0.0, Track::hz),
-        level_db,
-        second_db: second.map_or(-60.0, |second| second.level_db() - track.level_db()),
-        share: parts.iter().map(Track::share).sum::<f32>().min(1.0),
-        slope,
-        wander,
-        unsteady_db: spread.max(0.0).sqrt() as f32,
-        parts: parts.len() as u32,
-        harmonicity: (track.sum_harmonicity / track.sum) as f32,
-        quiet_ms: 0.0,
-        past_db: 0.0,
-        rise_db: (track.loudest_db - track.before_db).min(60.0),
-        fall_db: (track.loudest_db - hop.level_db).min(60.0),
-        look,
+    Tone { on: look.on, off: look.off, hz: look.hz, level_db, shape, quiet_ms: 0.0, past_db: 0.0, look }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_a_tone_is_looked_at() {
+        let beep = Shape {
+            hz: 1_000.0,
+            second_hz: 0.0,
+            second_db: -60.0,
+            share: 0.98,
+            slope: 1.0,
+            wander: 0.5,
+            unsteady_db: 0.5,
+            parts: 1,
+            harmonicity: 0.97,
+            rise_db: 30.0,
+            fall_db: 30.0,
+        };
+        assert!(beep.may_be_tone(80));
+        // A vowel's harmonic: it bends, and the voice goes on.
+        let piece = Shape {
+            hz: 620.0,
+            second_db: -3.0,
+            share: 0.3,
+            slope: 400.0,
+            wander: 6.0,
+            unsteady_db: 2.5,
+            harmonicity: 0.8,
+            rise_db: 0.0,
+            fall_db: -2.0,
+            ..beep
+        };
+        assert!(!piece.may_be_tone(100));
+        // The first of three special information tones: the next one follows at once.
+        let first = Shape { hz: 950.0, rise_db: -1.0, fall_db: -1.0, ..beep };
+        assert!(first.may_be_tone(330));
+    }
+
+    /// Vowels of a pitch that wanders, then a beep: the closer look is kept for the beep.
+    #[test]
+    fn what_ended_and_was_not_looked_at_is_remembered() {
+        let (mut analyzer, mut workspace) = (Analyzer::default(), crate::detect::spectrum::Workspace::default());
+        let (mut tones, mut room) = (Tones::default(), Room::default());
+        let (mut looked, mut pieces) = (Vec::new(), 0);
+        let mut phase = 0.0_f32;
+        for hop in 0..250_u32 {
+            let sound: Vec<i16> = (0..HOP as u32)
+                .map(|n| {
+                    let t = (hop * HOP as u32 + n) as f32 / 8_000.0;
+                    let hz = if t < 2.0 { 140.0 + 40.0 * (9.0 * t).sin() } else { 1_000.0 };
+                    phase = (phase + hz / 8_000.0).fract();
+                    let turn = std::f32::consts::TAU * phase;
+                    let wave = match t {
+                        // Eight harmonics, an opening and closing mouth.
+                        ..2.0 => (1..=8).map(|k| (k as f32 * turn).sin() * (5.0 * t + k as f32).sin()).sum::<f32>(),
+                        2.1..2.4 => 3.0 * turn.sin(),
+                        _ => 0.0,
+                    };
+                    (2_000.0 * wave) as i16
+                })
+                .collect();
+            analyzer.take(&sound);
+            let hop = analyzer.hop(&mut workspace).expect("a hop of samples was taken");
+            looked.extend(tones.push(hop, &analyzer, &mut room));
+            pieces += tones.pieces().len();
+        }
+        let beep = looked.iter().find(|tone| (tone.hz - 1_000.0).abs() < 2.0).expect("the beep was looked at");
+        assert!(beep.ms().abs_diff(300) < 8, "{beep:?}");
+        assert!(pieces > 3 * looked.len(), "{pieces} pieces, {} looked at", looked.len());
     }
 }
