@@ -445,6 +445,9 @@ def make(job):
     beep = after_greeting(call) if label == "machine" else None
     call.wait(call.uniform(2.0, 7.0) if label != "silence" else call.uniform(4, 9))
     n = min(call.at, int(LONGEST * RATE))
+    if beep:
+        # One that begins after the recording's end is none.
+        beep = (beep[0], min(beep[1], n / RATE)) if beep[0] < n / RATE - 0.07 else None
     foreground = np.zeros(n)
     for start, sound in call.parts:
         length = min(len(sound), n - start)

@@ -7,14 +7,17 @@ use crate::detect::view::View;
 use crate::detect::{Beep, Goal, Label, Method, Outcome};
 
 /// Probability that a tone is a beep, at the dial's 0.0 and 1.0.
-const BEEP_SURE: (f32, f32) = (0.50, 0.80);
+const BEEP_SURE: (f32, f32) = (0.45, 0.75);
 /// Shorter tones than this, in ms, must be so much surer: most pieces of a voice that sound like a beep are short.
 const SHORT_MS: u64 = 120;
 const SHORT_SURER: f32 = 0.15;
 /// Beeps may be this much fainter than what counts as input, in dB: they are told by their shape.
 const BEEP_BELOW_DB: f32 = 12.0;
-/// Beeps fainter than the speech by more than this are somebody's background, in dB.
+/// Beeps fainter than the loudest speech by more than this are somebody's background, in dB.
 const BEEP_BELOW_SPEECH_DB: f32 = 36.0;
+/// Fainter ones than this, in dB, must be so sure: an oven that is done, in the kitchen behind the speaker, makes a beep, too.
+const FAINT_BELOW_SPEECH_DB: f32 = 24.0;
+const FAINT_SURE: f32 = 0.95;
 /// A beep's length is measured to within this, in ms.
 const EDGES_MS: u64 = 8;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
@@ -35,11 +38,12 @@ const PIP_HZ: f32 = 15.0;
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
 const PROGRESS_WAIT_MS: u64 = 1_050;
 /// Tones that may be a ring, or a part of one, are no beep with nothing said before; a listening for beeps alone waits for
-/// a ring's silence after those as long as a ring.
+/// a ring's silence after those as long as a ring, or as long as half of a double one.
 const RING_PART_MS: u64 = 250;
 const RING_MS: u64 = 700;
 const RING_HZ: f32 = 520.0;
-const RING_WAIT_MS: u64 = 2_250;
+const RING_WAIT_MS: u64 = 5_400;
+const RING_PAIR_WAIT_MS: u64 = 2_300;
 /// A ring's first part may be taken for speech: less of it than this, in ms, is nothing said before such a tone.
 const RING_SAID_MS: u64 = 900;
 /// The like for the first tone of SIT, with the tones that follow it, and for a fax's answer tone, which changes its phase.
@@ -165,12 +169,15 @@ impl Policy {
             && !said
             && (beep.off.ms_since(beep.on) < BARE_BEEP_MS || candidate.score < BARE_BEEP_SURE);
         let short = beep.off.ms_since(beep.on) < SHORT_MS && !pip;
+        let below_db = view.speech.map_or(f32::MIN, |speech| speech.peak_db - beep.level_db);
         let least = BEEP_SURE.0 + (BEEP_SURE.1 - BEEP_SURE.0) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0);
-        candidate.score >= least + if short { SHORT_SURER } else { 0.0 }
+        let least = least + if short { SHORT_SURER } else { 0.0 };
+        let least = if below_db > FAINT_BELOW_SPEECH_DB { least.max(FAINT_SURE) } else { least };
+        candidate.score >= least
             && !bare
             && beep.on >= self.started
             && beep.level_db >= gate - BEEP_BELOW_DB
-            && view.speech.is_none_or(|speech| beep.level_db >= speech.peak_db - BEEP_BELOW_SPEECH_DB)
+            && below_db <= BEEP_BELOW_SPEECH_DB
             && (candidate.repeats == 0 || pip)
     }
 }
@@ -179,7 +186,11 @@ impl Policy {
 fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
     let length = beep.off.ms_since(beep.on);
     if PROGRESS_HZ.contains(&beep.hz) && progress_suspected {
-        Some(if length >= RING_MS { RING_WAIT_MS } else { PROGRESS_WAIT_MS })
+        Some(match length {
+            RING_MS.. => RING_WAIT_MS,
+            _ if is_ring(beep) => RING_PAIR_WAIT_MS,
+            _ => PROGRESS_WAIT_MS,
+        })
     } else if SIT_HZ.contains(&beep.hz) {
         Some(SIT_WAIT_MS)
     } else if FAX_HZ.contains(&beep.hz) {
@@ -235,8 +246,26 @@ mod tests {
             let view = policy.view(candidate.beep.off, None, Belief::rules(None));
             policy.is_beep(&candidate, &view, -45.0)
         };
-        assert!(told(300, 0.7) && told(120, 0.7) && told(80, 0.85));
-        assert!(!told(80, 0.7) && !told(119, 0.79) && !told(300, 0.6));
+        assert!(told(300, 0.65) && told(120, 0.65) && told(80, 0.8));
+        assert!(!told(80, 0.7) && !told(119, 0.74) && !told(300, 0.55));
+    }
+
+    #[test]
+    fn a_faint_tone_behind_the_speaker_must_be_surer() {
+        let policy = policy();
+        let told = |below_db: f32, score| {
+            let candidate = candidate(600, score);
+            let speech = Cadence {
+                speech_on: Some(SampleTime(8000)),
+                speech: 300,
+                peak_db: candidate.beep.level_db + below_db,
+                ..Cadence::default()
+            };
+            let view = policy.view(candidate.beep.off, Some(&speech), Belief::rules(Some(&speech)));
+            policy.is_beep(&candidate, &view, -45.0)
+        };
+        assert!(told(0.0, 0.65) && told(23.0, 0.65) && told(25.0, 0.96) && told(35.0, 0.96));
+        assert!(!told(25.0, 0.94) && !told(37.0, 0.99));
     }
 
     #[test]
