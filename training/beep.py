@@ -252,7 +252,7 @@ def main():
         print(f"from {threshold}: recall {100 * recall:.1f} %, {false:.1f} false an hour", by)
         if threshold in (0.4, 0.5, 0.6):
             figures.append(f"{100 * recall:.1f} % of measured beeps and {false:.0f} false an hour from {threshold}")
-    # Both folds left out and in one: what is worth a look must not depend on sources either.
+    # The same for what is worth a look: each fold by the trees that know nothing of it.
     shapes = np.zeros(len(y), bool)
     for fold in np.unique(folds):
         shapes[folds == fold] = worth(fit_shape(x[folds != fold], y[folds != fold], scores[folds != fold]), x[folds == fold])

@@ -15,7 +15,7 @@ const SHORT_SURER: f32 = 0.15;
 const BEEP_BELOW_DB: f32 = 12.0;
 /// Beeps fainter than the loudest speech by more than this are somebody's background, in dB.
 const BEEP_BELOW_SPEECH_DB: f32 = 36.0;
-/// Fainter ones than this, in dB, must be so sure: an oven that is done, in the kitchen behind the speaker, makes a beep, too.
+/// Fainter ones than this, in dB, must be so sure: an alarm in the room behind the speaker is a beep, too.
 const FAINT_BELOW_SPEECH_DB: f32 = 24.0;
 const FAINT_SURE: f32 = 0.95;
 /// A beep's length is measured to within this, in ms.
@@ -186,10 +186,10 @@ impl Policy {
 fn doubt_ms(beep: &Beep, progress_suspected: bool) -> Option<u64> {
     let length = beep.off.ms_since(beep.on);
     if PROGRESS_HZ.contains(&beep.hz) && progress_suspected {
-        Some(match length {
-            RING_MS.. => RING_WAIT_MS,
-            _ if is_ring(beep) => RING_PAIR_WAIT_MS,
-            _ => PROGRESS_WAIT_MS,
+        Some(match is_ring(beep) {
+            true if length >= RING_MS => RING_WAIT_MS,
+            true => RING_PAIR_WAIT_MS,
+            false => PROGRESS_WAIT_MS,
         })
     } else if SIT_HZ.contains(&beep.hz) {
         Some(SIT_WAIT_MS)
@@ -292,6 +292,19 @@ mod tests {
         };
         assert!(told(0.9, 0) && told(0.9, 40) && told(0.97, 110));
         assert!(!told(0.89, 110));
+    }
+
+    #[test]
+    fn a_tone_that_may_be_a_ring_is_doubted_for_as_long_as_a_ring_is_silent() {
+        let doubt = |hz, ms, suspected| doubt_ms(&Beep { hz, ..candidate(ms, 0.9).beep }, suspected);
+        assert_eq!(doubt(425.0, 1_000, true), Some(RING_WAIT_MS));
+        assert_eq!(doubt(425.0, 400, true), Some(RING_PAIR_WAIT_MS));
+        // Too short for a ring, or too high: busy at most.
+        assert_eq!(
+            (doubt(425.0, 200, true), doubt(600.0, 1_000, true)),
+            (Some(PROGRESS_WAIT_MS), Some(PROGRESS_WAIT_MS))
+        );
+        assert_eq!((doubt(425.0, 1_000, false), doubt(700.0, 1_000, true)), (None, None));
     }
 
     #[test]
