@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 TABLES = {
-    "## Folds, builtin:speech/answer": ("answer.txt", ("Against the aims", "Told of each kind", "right:", "Decided", "By fold")),
-    "## Folds, builtin:speech/voicemail": ("voicemail.txt", ("Against the aims", "Beeps", "By fold")),
-    "## Operating points": ("points.txt", ("cost",)),
-    "## Development calls, builtin:speech/answer": ("development-answer.txt", ("Against the aims", "Told of each kind", "right:", "Decided")),
-    "## Development calls, builtin:speech/voicemail": ("development-voicemail.txt", ("Against the aims", "Told of each kind")),
+    "## Folds, builtin:speech/answer": ("answer.txt", ("Against the aims", "Compared", "Told of each kind", "right:", "Decided", "By fold", "By codec", "By source")),
+    "## Folds, builtin:speech/voicemail": ("voicemail.txt", ("Against the aims", "Beeps", "Moments to speak", "By fold")),
+    "## Operating points": ("points.txt", ("row",)),
+    "## Development calls, builtin:speech/answer": ("development-answer.txt", ("Against the aims", "Compared", "Told of each kind", "right:", "Decided")),
+    "## Development calls, builtin:speech/voicemail": ("development-voicemail.txt", ("Against the aims", "Told of each kind", "Moments to speak")),
 }
 
 

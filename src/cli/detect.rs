@@ -95,7 +95,7 @@ fn detect(
     row.provisional = early.iter().map(|early| EarlyRow::new(early, &outcome)).collect();
     if let Some((to, form)) = plot {
         let trace = Trace::of(model, &frames);
-        let bytes = form.draw(&row, &trace, &outcome);
+        let bytes = form.draw(&row, &trace, &outcome, &early);
         std::fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
     }
     Ok(row)
@@ -121,8 +121,8 @@ impl Form {
         })
     }
 
-    fn draw(self, row: &Row, trace: &Trace, outcome: &Outcome) -> Vec<u8> {
-        let drawing = picture(&row.file, trace, outcome);
+    fn draw(self, row: &Row, trace: &Trace, outcome: &Outcome, early: &[Provisional]) -> Vec<u8> {
+        let drawing = picture(&row.file, trace, outcome, early);
         match self {
             Self::Svg => drawing.to_svg().into_bytes(),
             Self::Png => drawing.to_png(),
@@ -260,7 +260,12 @@ impl Row {
             |beep| format!("{:.3} s to {:.3} s, {} Hz, {} dB", beep.on_s, beep.off_s, beep.hz, beep.level_db),
         );
         let alternatives = self.alternatives.iter().map(|other| format!("{} {:.3}", other.label, other.confidence));
-        vec![
+        let early = |after| {
+            let early = self.provisional.iter().filter(move |early| early.after_decision == after);
+            let told = early.map(|early| format!("{} {:.3} at {:.3} s", early.label, early.confidence, early.at_s));
+            told.collect::<Vec<_>>().join(", ")
+        };
+        let mut words = vec![
             ("label", self.label.to_owned()),
             ("confidence", format!("{:.3}", self.confidence)),
             ("alternatives", alternatives.collect::<Vec<_>>().join(", ")),
@@ -271,7 +276,10 @@ impl Row {
             ("speak at", seconds(self.speak_at_s)),
             ("reason", self.reason.clone()),
             ("method", self.method.to_owned()),
-        ]
+        ];
+        let told = [("told before", early(false)), ("corrected", early(true))];
+        words.extend(told.into_iter().filter(|(_, value)| !value.is_empty()));
+        words
     }
 
     fn line(&self) -> String {

@@ -60,6 +60,9 @@ pub(super) struct Arguments {
     /// Write what was told of each call, too: one JSON object per line, in the order of the table, as it comes.
     #[arg(long, value_name = "FILE")]
     calls: Option<PathBuf>,
+    /// Count what is told before the decision, and what corrects it afterwards, too, as the doors tell it that can carry it.
+    #[arg(long)]
+    provisional: bool,
     /// Compare with others on the same calls: Asterisk's energy rules (app_amd), a DESA-2 beep detector like FreeSWITCH's
     /// mod_avmd, both written after their documentation, and this program's rules without a model. Takes some five times as
     /// long.
@@ -71,7 +74,8 @@ pub(super) struct Arguments {
     /// Add white noise to every recording, at this signal-to-noise ratio in dB; the same noise each time.
     #[arg(long, value_name = "DB", value_parser = parse_db, allow_negative_numbers = true)]
     noise: Option<f64>,
-    /// Lose so many packets of 20 ms in a hundred; the same ones each time.
+    /// Lose so many packets of 20 ms in a hundred, one by one; the same ones each time. That they are missing is known, as from the
+    /// numbers of RTP; with --baselines the others hear silence there.
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     loss: Option<f64>,
     /// Send every recording through a codec and back.
@@ -112,6 +116,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         drop(offline.other_model(&folder.join(file)).with_context(unfit)?);
     }
 
+    if let Some(file) = &arguments.html {
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
+        drop(opened.with_context(|| format!("cannot write {}", file.display()))?);
+    }
+    if let Some(folder) = &arguments.plots {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+
     let rivals = if arguments.baselines { Some(Rivals::new(&offline, &arguments.options)?) } else { None };
     let lines = arguments.calls.as_deref().map(Lines::create).transpose()?;
 
@@ -124,7 +136,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         || Models { usual: offline.model(), named: BTreeMap::new() },
         |models, (number, truth)| {
             let measured = models.of(&truth.model, &named, &offline, folder).and_then(|model| {
-                let (call, sound, holes) = measure(&folder.join(&truth.file), truth, &stress, &offline, model)?;
+                let how = (&stress, arguments.provisional);
+                let (call, sound, holes) = measure(&folder.join(&truth.file), truth, how, &offline, model)?;
                 let answers = rivals.as_ref().map(|rivals| rivals.answers(model, sound, &holes)).transpose()?;
                 Ok((call, answers.unwrap_or_default()))
             });
@@ -163,9 +176,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Goal::Voicemail => "voicemail",
         },
         backend: offline.backend.clone(),
+        model: arguments.options.model.as_deref().map(|file| file.display().to_string()),
         models: named.into_keys().map(str::to_owned).collect(),
+        points: arguments.options.points.as_deref().map(|file| file.display().to_string()),
+        operating_point: offline.operating_point(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stress: arguments.stress_in_words(),
+        provisional: arguments.provisional,
     };
     let mut report = Report::new(settings, &calls, failed);
     report.comparison = rivals.map(|rivals| rivals.compared(&answers)).unwrap_or_default();
@@ -176,7 +193,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         std::fs::write(file, eval::page(&report)).with_context(|| format!("cannot write {}", file.display()))?;
     }
     if let Some(folder) = &arguments.plots {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for (name, drawing) in eval::plots(&report) {
             let file = folder.join(name);
             std::fs::write(&file, drawing.to_svg()).with_context(|| format!("cannot write {}", file.display()))?;
@@ -231,12 +247,21 @@ impl Models {
 type Heard = (Call, Vec<i16>, Vec<(usize, usize)>);
 
 /// Decides a recording.
-fn measure(file: &Path, truth: &Truth, stress: &Stress, offline: &Offline, model: &mut Model) -> anyhow::Result<Heard> {
+fn measure(
+    file: &Path,
+    truth: &Truth,
+    (stress, provisional): (&Stress, bool),
+    offline: &Offline,
+    model: &mut Model,
+) -> anyhow::Result<Heard> {
     let mut sound = offline::read(file)?;
+    let length_s = sound.len() as f64 / f64::from(SAMPLE_RATE);
+    if let Some(on) = truth.beep_on_s.filter(|on| *on >= length_s) {
+        bail!("beep_on_s {on} lies behind the end of the recording, {length_s:.3} s");
+    }
     let holes = stress.apply(&truth.file, &mut sound);
-    let outcome = offline.decide(model, &frames(&sound, &holes))?;
-    let duration_s = sound.len() as f64 / f64::from(SAMPLE_RATE);
-    Ok((Call { truth: truth.clone(), outcome, duration_s }, sound, holes))
+    let (outcome, early) = offline.follow(model, &frames(&sound, &holes), provisional)?;
+    Ok((Call { truth: truth.clone(), outcome, early, duration_s: length_s }, sound, holes))
 }
 
 /// A call's line.

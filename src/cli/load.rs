@@ -29,9 +29,10 @@ apart: that is how a full server says so.
 Times that are told: \"set up\", INVITE to 200; \"response\", RECOGNIZE to its response; \"result\", RECOGNIZE to
 RECOGNITION-COMPLETE; \"delivery\", from the packet that holds the sound a result was decided at to RECOGNITION-COMPLETE:
 what is added to the detector's own delay; \"after the beep\", from the packet that holds its end, with --truth. \"start
-late\" and \"packet late\" are this program's own faults.
+late\" and \"packet late\" are this program's own faults. What the server did not receive of the sound it says itself: in its
+log with each result, and in its metrics (answerd_rtp_packets_lost_total).
 
-Exit status: 0 if every call that was taken had its result and a good end, 1 if not.
+Exit status: 0 if calls were taken, and every one of them had its result and a good end; 1 if not, or if it was interrupted.
 
 Examples:
   answerd load 127.0.0.1 calls/*.wav --calls 100 --rate 20 --for 60
@@ -63,8 +64,8 @@ pub(super) struct Arguments {
     /// Can be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parse_parameter)]
     parameters: Vec<(String, String)>,
-    /// What is true of the recordings, as for `answerd eval`: wrong labels are counted, and how long after the end of the
-    /// beep the result comes.
+    /// What is true of the recordings, as for `answerd eval`: wrong labels are counted, beeps that are not told where they are
+    /// listened for, and how long after the end of the beep the result comes.
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Hold each call so many seconds, though not without its result; without this it ends with its result.
@@ -276,6 +277,9 @@ fn print(report: &Report) {
             row("", &format!("{count} x {truth} told {told}"));
         }
     }
+    if report.beeps.0 > 0 {
+        row("beeps", &format!("{} of {} not told", report.beeps.1, report.beeps.0));
+    }
     say!("");
     say!("{}", tell::row("", "     p50      p95      p99      max ms, of"));
     for (name, quantiles) in times(report) {
@@ -338,6 +342,8 @@ fn json_of(spec: &Spec, report: &Report) -> Value {
         "labels": report.labels,
         "compared": report.compared,
         "wrong": wrong.collect::<Vec<_>>(),
+        "beeps": report.beeps.0,
+        "beeps_missing": report.beeps.1,
         "setup": quantiles(report.setup),
         "response": quantiles(report.response),
         "result": quantiles(report.result),

@@ -1,6 +1,7 @@
 //! Recordings through the same detection as a call.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -8,7 +9,10 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::audio::recording;
 use crate::audio::wav::Channels;
 use crate::audio::{Frame, SAMPLE_RATE};
-use crate::detect::{Config, Detector, Event, Goal, Listen, Model, ModelError, Outcome, Points, Provisional, advance};
+use crate::detect::{
+    Config, Detector, Event, Goal, Listen, Method, Model, ModelError, Outcome, Points, Provisional, advance,
+};
+use crate::eval::OperatingPoint;
 use crate::grammar::{Body, Documents, Mode, Resolution, Store, resolve};
 use crate::session;
 
@@ -29,19 +33,21 @@ pub(super) struct Options {
     /// Decide by rules alone, without a model.
     #[arg(long, conflicts_with = "model")]
     pub(super) rules: bool,
-    /// Speed-Vs-Accuracy: 0.0 fastest, 1.0 surest.
-    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
+    /// Speed-Vs-Accuracy: 0.0 fastest, 1.0 surest; 0.5, the default, is the row that --max-human-loss chooses.
+    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction::<f32>)]
     speed_vs_accuracy: Option<f32>,
     /// Use this table of operating points instead of the built-in one.
     #[arg(long, value_name = "FILE")]
-    points: Option<PathBuf>,
-    /// The largest share of people, 0.0 to 1.0, that may be told as something else, by the table's figures.
-    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction)]
-    max_human_loss: Option<f32>,
+    pub(super) points: Option<PathBuf>,
+    /// The largest share of people, 0.0 to 1.0, that may be told as something else, by the table's figures: the fastest row that
+    /// keeps it serves, unless --speed-vs-accuracy goes on from there.
+    #[arg(long, value_name = "0.0-1.0", value_parser = parse_fraction::<f64>)]
+    max_human_loss: Option<f64>,
 }
 
-fn parse_fraction(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not from 0.0 to 1.0".to_owned())
+fn parse_fraction<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let value = text.parse().ok().filter(|value| (T::from(0)..=T::from(1)).contains(value));
+    value.ok_or_else(|| "not from 0.0 to 1.0".to_owned())
 }
 
 /// What every recording is listened to with.
@@ -63,7 +69,7 @@ impl Offline {
             ..Config::default()
         };
         if let Some(loss) = options.max_human_loss {
-            config.max_human_loss = f64::from(loss);
+            config.max_human_loss = loss;
             config.validate().map_err(|reason| anyhow!("{reason}"))?;
         }
         let backend = match Model::load(&config) {
@@ -76,6 +82,23 @@ impl Offline {
             }
         };
         Ok(Self { listen, config: Arc::new(config), backend })
+    }
+
+    /// The row of the table of operating points that serves.
+    pub(super) fn operating_point(&self) -> OperatingPoint {
+        let is_rules = self.backend == Model::rules().backend().to_string();
+        let method = if is_rules { Method::Rules } else { Method::Model };
+        let (loss, dial) = (self.config.max_human_loss, self.listen.speed_vs_accuracy);
+        let (rows, place) = (self.config.table.rows(method), self.config.table.place(method, loss, dial));
+        let measured = rows[place].measured.as_ref();
+        OperatingPoint {
+            of: method.as_str(),
+            row: place + 1,
+            rows: rows.len(),
+            speed_vs_accuracy: f64::from(dial),
+            max_human_loss: loss,
+            human_loss: measured.map(|measured| f64::from(measured.human_loss)),
+        }
     }
 
     /// A thread's own model.
@@ -152,6 +175,9 @@ fn pieces(frame: Frame<'_>) -> impl Iterator<Item = Frame<'_>> {
 
 /// What the grammar asks for.
 fn listening(grammar: &str, options: &Options) -> anyhow::Result<Listen> {
+    if !grammar.contains(':') {
+        bail!("--grammar: \"{grammar}\" is no URI of a built-in grammar, such as builtin:speech/answer");
+    }
     let body = Body { media_type: "text/uri-list", bytes: grammar.as_bytes(), ..Body::default() };
     let resolved = match resolve(&body, &Store::new(0), &Documents::new()).map_err(|error| anyhow!("{error}"))? {
         Resolution::Done(mut resolved) => {
@@ -161,6 +187,9 @@ fn listening(grammar: &str, options: &Options) -> anyhow::Result<Listen> {
         }
         Resolution::Needs(uris) => bail!("--grammar: {} is not fetched here", uris.join(", ")),
     };
+    if resolved.active.is_empty() {
+        bail!("--grammar: {grammar} is not for speech, and a recording is listened to for nothing else");
+    }
     if resolved.active.len() != 1 {
         bail!("--grammar: one URI, please");
     }

@@ -20,8 +20,9 @@ use crate::eval::{Cases, Minds, Truth};
 Every recording is heard once, by its own model if TRUTH.csv names one (the columns are those of `answerd eval`); then the
 numbers of the table are searched for on what was heard. Rows differ in what a person lost costs. People and automated
 answers count alike, each kind as often as the table has it. The figures beside a row are of calls whose fold its
-numbers were not searched on; where the table names no folds, five are made of the sources. The same recordings, models and
-table to begin with give the same rows.
+numbers were not searched on; where the table names no folds, five are made of the sources. Rows that are only measured
+(--steps 0) may have been chosen with these calls in view: that is not known here. The same recordings, models and table to
+begin with give the same rows.
 
 Examples:
   answerd points folds/truth.csv --out mine.toml
@@ -92,9 +93,14 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let begin = &offline.config.table;
     let table = Points { model: rows(0, &begin.model)?, rules: rows(1, &begin.rules)? };
     let count = truths.len();
+    let how = if arguments.steps == 0 {
+        format!("The rows were given, and measured by `answerd points` on {count} calls")
+    } else {
+        format!("Searched for by `answerd points` on {count} calls")
+    };
     let head = format!(
         "# What decisions on speech wait for, one row for each operating point, fastest first: docs/accuracy.md tells more.\n\
-         # Written by `answerd points` from {count} calls; see `answerd points --help` for how.\n"
+         # {how}; see `answerd points --help`.\n"
     );
     std::fs::write(&arguments.out, format!("{head}{table}"))
         .with_context(|| format!("cannot write {}", arguments.out.display()))?;
@@ -107,10 +113,11 @@ fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow
         bail!("{} calls of people and automated answers in {} folds: too few", cases.len(), cases.folds());
     }
     if arguments.steps == 0 {
-        say!("{HEAD}");
-        return Ok(sorted(
-            begin.iter().map(|row| measured(cases, row, &vec![row.clone(); cases.folds()], "")).collect(),
-        ));
+        say!("{:<6} {COLUMNS}", "row");
+        let rows = begin.iter().enumerate();
+        let measured =
+            |(n, row): (usize, &Point)| measured(cases, row, &vec![row.clone(); cases.folds()], &(n + 1).to_string());
+        return Ok(sorted(rows.map(measured).collect()));
     }
     let start = &begin[begin.len() / 2];
     // Each row on the calls outside of each fold, then on all; each from what the row before came to, if that is better.
@@ -135,7 +142,7 @@ fn searched(cases: &Cases<'_>, begin: &[Point], arguments: &Arguments) -> anyhow
         |done| progress.done(done),
     );
     drop(progress);
-    say!("{HEAD}");
+    say!("{:<6} {COLUMNS}", "cost");
     let mut rows = Vec::new();
     for (n, loss) in arguments.loss.iter().enumerate() {
         let row: Vec<Point> = found.iter().filter_map(|points| points.get(n).cloned()).collect();
@@ -173,7 +180,7 @@ fn lost(row: &Point) -> f32 {
     row.measured.as_ref().map_or(1.0, |measured| measured.human_loss)
 }
 
-const HEAD: &str = "cost   people lost            told human             automated told         its kind  people median, 95 %  automated median  calibration error, before and after";
+const COLUMNS: &str = "people lost            told human             automated told         its kind  people median, 95 %  automated median  calibration error, before and after";
 
 fn line(name: &str, measured: &Measured, errors: [f64; 2]) -> String {
     let share = |share: f32, (low, high): (f32, f32)| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::detect::{Keep, Points};
+use crate::detect::{Keep, Method, Points};
 
 /// Settings of detection.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -90,9 +90,10 @@ impl Config {
         if !(0.0..=1.0).contains(&self.max_human_loss) {
             return Err(format!("max_human_loss: {} is not from 0 to 1", self.max_human_loss));
         }
-        match self.table.least_human_loss() {
+        let (method, rows) = if self.rules_only { (Method::Rules, "row for rules") } else { (Method::Model, "row") };
+        match self.table.least_human_loss(method) {
             Some(least) if f64::from(least) > self.max_human_loss + 1e-6 => Err(format!(
-                "max_human_loss: the table of operating points has no row that loses at most {}; the least is {least}",
+                "max_human_loss: the table of operating points has no {rows} that loses at most {}; the least is {least}",
                 self.max_human_loss
             )),
             _ => Ok(()),

@@ -153,6 +153,12 @@ impl Detector {
     pub fn hear_model(&mut self, batch: &Batch) {
         if let Some(step) = self.due.take() {
             let posteriors = batch.told(step, &mut self.state);
+            if posteriors.is_none()
+                && batch.has_model()
+                && let Some(policy) = &mut self.policy
+            {
+                policy.leave_model_out();
+            }
             self.decide(posteriors);
         }
     }

@@ -144,6 +144,11 @@ impl Batch {
         self.state = model.state;
     }
 
+    /// Whether there is a model that can be asked.
+    pub(super) fn has_model(&self) -> bool {
+        self.state > 0
+    }
+
     /// Adds a step; `state` is empty before a stream's first one. Its number is told.
     pub(super) fn push(&mut self, features: &Features, state: &[f32]) -> usize {
         self.features.extend_from_slice(features);

@@ -226,10 +226,13 @@ impl Points {
     /// if none does (of rows that were never measured, the middle one); from there `dial`, Speed-Vs-Accuracy, goes to the fastest at 0.0 and to the surest at 1.0.
     #[must_use]
     pub fn choose(&self, method: Method, max_human_loss: f64, dial: f32) -> &Point {
-        let rows = match method {
-            Method::Model => &self.model,
-            Method::Rules => &self.rules,
-        };
+        &self.rows(method)[self.place(method, max_human_loss, dial)]
+    }
+
+    /// The place, from 0, of that row among [`Self::rows`].
+    #[must_use]
+    pub fn place(&self, method: Method, max_human_loss: f64, dial: f32) -> usize {
+        let rows = self.rows(method);
         let last = rows.len() - 1;
         let measured = rows.iter().any(|row| row.measured.is_some());
         let otherwise = if measured { last } else { last / 2 };
@@ -240,13 +243,22 @@ impl Points {
         } else {
             base as f32 + (last - base) as f32 * (dial - 0.5) * 2.0
         };
-        &rows[(place.round() as usize).min(last)]
+        (place.round() as usize).min(last)
     }
 
-    /// The least loss that any row of the model's was measured with.
+    /// The rows for decisions with the model, or by rules alone, fastest first.
     #[must_use]
-    pub fn least_human_loss(&self) -> Option<f32> {
-        self.model.iter().filter_map(|row| Some(row.measured.as_ref()?.human_loss)).min_by(f32::total_cmp)
+    pub fn rows(&self, method: Method) -> &[Point] {
+        match method {
+            Method::Model => &self.model,
+            Method::Rules => &self.rules,
+        }
+    }
+
+    /// The least loss that any of these rows was measured with.
+    #[must_use]
+    pub fn least_human_loss(&self, method: Method) -> Option<f32> {
+        self.rows(method).iter().filter_map(|row| Some(row.measured.as_ref()?.human_loss)).min_by(f32::total_cmp)
     }
 }
 
@@ -512,7 +524,7 @@ mod tests {
         // None loses so few: the surest.
         assert_eq!(row(0.001, 0.5), 3);
         assert_eq!([row(0.02, 0.0), row(0.02, 0.7), row(0.02, 1.0), row(0.02, 7.0)], [0, 2, 3, 3]);
-        assert_eq!(points.least_human_loss(), Some(0.003));
+        assert_eq!(points.least_human_loss(Method::Model), Some(0.003));
         // Rows that were never measured: from the middle one.
         let row = |dial| points.choose(Method::Rules, 0.02, dial).short_ms;
         assert_eq!([row(0.0), row(0.5), row(1.0)], [0, 2, 4]);

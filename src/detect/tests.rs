@@ -647,7 +647,7 @@ fn where_the_model_is_left_out_the_rules_decide_and_say_so() {
     let config = Arc::new(Config { builtin_runtime: true, ..Config::default() });
     let mut model = Model::load(&config).unwrap();
     let sound = sound().silence(300).voice(8_000).noise(-55.0).samples();
-    let mut method = |asked: std::ops::Range<usize>| {
+    let mut told = |asked: std::ops::Range<usize>| {
         let mut detector = Detector::new(Arc::clone(&config));
         detector.listen(Listen { recognition_timeout_ms: Some(3_000), ..Listen::default() });
         detector.push(Frame::Sound(&sound));
@@ -663,15 +663,20 @@ fn where_the_model_is_left_out_the_rules_decide_and_say_so() {
             detector.hear_model(&batch);
         }
         match std::iter::from_fn(|| detector.poll_event()).last() {
-            Some(Event::Concluded(outcome)) => outcome.method,
+            Some(Event::Concluded(outcome)) => {
+                let lacked =
+                    outcome.reason.split_once("; without the model for ").map(|(_, seconds)| seconds.to_owned());
+                (outcome.method, lacked)
+            }
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(method(0..usize::MAX), Method::Model);
-    assert_eq!(method(0..0), Method::Rules);
+    assert_eq!(told(0..usize::MAX), (Method::Model, None));
+    assert_eq!(told(0..0).0, Method::Rules);
     // Left out from some step on, what the model said before is out of date; asked again, its word counts.
-    assert_eq!(method(0..5), Method::Rules);
-    assert_eq!(method(5..usize::MAX), Method::Model);
+    assert_eq!(told(0..5).0, Method::Rules);
+    let (method, lacked) = told(5..usize::MAX);
+    assert_eq!((method, lacked.as_deref()), (Method::Model, Some("0.5 s")));
 }
 
 #[test]
@@ -691,6 +696,10 @@ fn settings_are_checked() {
     assert_eq!(Config::default().validate(), Ok(()));
     let wrong = Config { beep_max_ms: 2_001, ..Config::default() };
     assert_eq!(wrong.validate(), Err("beep_max_ms: 2001 is over 2000".to_owned()));
+    // What the rules lose counts where they decide.
+    let strict = |rules_only| Config { max_human_loss: 0.02, rules_only, ..Config::default() }.validate();
+    assert_eq!(strict(false), Ok(()));
+    assert!(strict(true).unwrap_err().contains("no row for rules that loses at most 0.02"), "{:?}", strict(true));
 }
 
 proptest! {

@@ -226,6 +226,12 @@ impl Pace {
         self.rests_until.is_none()
     }
 
+    /// There is no stream left that it could be behind with; tells what changes.
+    pub(super) fn idle(&mut self) -> Option<Turned> {
+        self.late = 0;
+        self.rests_until.take().map(|_| Turned::On)
+    }
+
     /// A tick begins at `now`, later than due by `lag`; tells what changes.
     pub(super) fn tick(&mut self, now: Instant, lag: Duration) -> Option<Turned> {
         if let Some(until) = self.rests_until {

@@ -14,6 +14,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod turn;
 mod worker;
 
 use std::io;

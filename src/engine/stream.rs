@@ -11,6 +11,7 @@ use crate::engine::feed::Inflow;
 use crate::engine::listener::{Listener, Told};
 use crate::engine::ports::Lease;
 use crate::engine::receive::Buffers;
+use crate::engine::turn::{Next, Turn};
 use crate::media;
 
 /// A stream of sound. Dropped without having been [closed](Stream::close), it has failed, and its call is told.
@@ -22,25 +23,9 @@ pub(super) struct Stream {
     /// The call's own number for it.
     number: usize,
     pub(super) source: Source,
-    next: Next,
-    /// Its socket may hold more than was taken from it.
-    readable: bool,
-    /// Until then its sound is gathered: nothing is near that has to be told at once.
-    gathers: Option<Instant>,
     /// `None`: it was closed, and nobody waits for more.
     events: Option<UnboundedSender<(usize, StreamEvent)>>,
     pub(super) listeners: Vec<Listener>,
-}
-
-/// When a stream has something to do. It stands in the stream itself: a tick that passes one over touches nothing else of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// In this tick.
-    Now,
-    /// Then, if nothing rouses it before.
-    At(Instant),
-    /// When something rouses it.
-    Roused,
 }
 
 /// Where sound comes from.
@@ -70,7 +55,7 @@ impl Stream {
     ) -> Self {
         let listeners = Vec::with_capacity(1);
         let events = Some(events);
-        Self { id: 0, name, number, source, next: Next::Now, readable: true, gathers: None, events, listeners }
+        Self { id: 0, name, number, source, events, listeners }
     }
 
     /// Its call wants no more of it.
@@ -83,50 +68,31 @@ impl Stream {
         matches!(self.source, Source::Rtp(_)).then(|| self.source.stats())
     }
 
-    /// Something was asked of it: it doesn't wait for more sound.
-    pub(super) const fn rouse(&mut self) {
-        self.next = Next::Now;
-        self.gathers = None;
-    }
-
-    /// Its socket has something.
-    pub(super) const fn readable(&mut self) {
-        self.next = Next::Now;
-        self.readable = true;
-    }
-
-    /// Whether there may be something to do at `now`. Sound that other doors push comes without a sign: such a stream always looks.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.gathers.is_none_or(|until| until <= now)
-            && match self.next {
-                Next::Now => true,
-                Next::At(at) => at <= now,
-                Next::Roused => false,
-            }
-    }
-
-    /// Takes what has come, and gives it to the detectors. What comes next is gathered for so long, if nothing speaks against it.
-    pub(super) fn receive(&mut self, now: Instant, gather: Duration, buffers: &mut Buffers) {
+    /// Takes what has come, gives it to the detectors, and tells when its next turn is. What comes next is gathered for so long, if
+    /// nothing speaks against it. Sound that other doors push comes without a sign: such a stream always looks.
+    pub(super) fn receive(&mut self, turn: Turn, now: Instant, gather: Duration, buffers: &mut Buffers) -> Turn {
         let at_once = gather.is_zero() || self.listeners.iter().any(Listener::is_urgent);
-        self.gathers = (!at_once).then(|| now + gather);
+        let gathers = (!at_once).then(|| now + gather);
         let listeners = &mut self.listeners;
         let mut heard = |heard: media::Heard<'_>| listeners.iter_mut().for_each(|listener| listener.hear(heard));
+        let mut readable = turn.readable;
         match &mut self.source {
             Source::Rtp(rtp) => {
-                if self.readable {
-                    self.readable = rtp.drain(now, buffers, &self.name);
+                if readable {
+                    readable = rtp.drain(now, buffers, &self.name);
                 }
                 rtp.receiver.poll(now, &mut heard);
             }
             Source::Feed(inflow) => inflow.poll(now, &mut heard),
         }
         self.listeners.iter_mut().for_each(Listener::play);
-        self.next = match &self.source {
-            Source::Rtp(rtp) if !self.readable && !self.listeners.iter().any(Listener::plays) => {
+        let next = match &self.source {
+            Source::Rtp(rtp) if !readable && !self.listeners.iter().any(Listener::plays) => {
                 rtp.receiver.poll_at(now).map_or(Next::Roused, Next::At)
             }
             _ => Next::Now,
         };
+        Turn { next, readable, gathers }
     }
 
     /// Works off what the detectors have, and tells what they heard. Where one comes to a step of the model, the step is put

@@ -18,6 +18,7 @@ use crate::engine::listener::{Listener, Playback};
 use crate::engine::load::{Gauges, Meter, Pace, Tick, Turned};
 use crate::engine::receive::Buffers;
 use crate::engine::stream::{Source, Stream};
+use crate::engine::turn::Turn;
 use crate::engine::{EngineConfig, ListenerId, system};
 use crate::media;
 
@@ -44,6 +45,8 @@ pub(super) type LoadModel = Box<dyn Fn() -> Model + Send>;
 pub(super) struct Worker {
     poll: Poll,
     streams: Slab<Stream>,
+    /// When each has something to do, in the same places.
+    turns: Vec<Turn>,
     /// Where each stream is, by its number.
     places: HashMap<u64, usize>,
     model: Model,
@@ -109,10 +112,13 @@ impl Worker {
         gauges: Arc<Gauges>,
         config: &EngineConfig,
     ) -> io::Result<Self> {
+        // One that died may have left it out.
+        gauges.turned(Turned::On);
         let max_recording = config.max_recording_ms * u64::from(SAMPLE_RATE) / 1_000;
         Ok(Self {
             poll: Poll::new()?,
             streams: Slab::new(),
+            turns: Vec::new(),
             places: HashMap::new(),
             model,
             load_model,
@@ -138,6 +144,9 @@ impl Worker {
             // Sockets and commands wait for the tick: to be woken for each of them costs more than what there is to do.
             if self.streams.is_empty() {
                 self.meter.idle(&self.gauges);
+                if let Some(turned) = self.pace.idle() {
+                    self.gauges.turned(turned);
+                }
                 self.counted.show(&self.gauges.shown, std::iter::empty());
                 self.gauges.shown.set_working(false);
                 let Ok(command) = inbox.recv() else { return };
@@ -202,8 +211,8 @@ impl Worker {
                 return;
             }
             for event in &*events {
-                let Some(stream) = self.streams.get_mut(event.token().0) else { continue };
-                stream.readable();
+                let Some(turn) = self.turns.get_mut(event.token().0) else { continue };
+                turn.tell_readable();
             }
             if events.iter().count() < EVENTS {
                 return;
@@ -217,6 +226,7 @@ impl Worker {
             Command::Close(id) => {
                 if let Some(place) = self.places.remove(&id) {
                     let stream = self.streams.remove(place);
+                    self.turns[place] = Turn::NEVER;
                     stream.received().iter().for_each(|stats| self.counted.ended(stats));
                     stream.close();
                 }
@@ -263,6 +273,10 @@ impl Worker {
         }
         stream.id = id;
         self.places.insert(id, place.key());
+        if self.turns.len() <= place.key() {
+            self.turns.resize(place.key() + 1, Turn::NEVER);
+        }
+        self.turns[place.key()] = Turn::NEW;
         place.insert(stream);
     }
 
@@ -279,7 +293,7 @@ impl Worker {
         if let Some(&place) = self.places.get(&id)
             && let Some(stream) = self.streams.get_mut(place)
         {
-            stream.rouse();
+            self.turns[place].rouse();
             if catch_unwind(AssertUnwindSafe(|| act(stream))).is_err() {
                 self.fail(place);
             }
@@ -295,6 +309,7 @@ impl Worker {
     fn fail(&mut self, place: usize) {
         if let Some(stream) = self.streams.try_remove(place) {
             self.places.remove(&stream.id);
+            self.turns[place] = Turn::NEVER;
             stream.received().iter().for_each(|stats| self.counted.ended(stats));
             tracing::error!(stream = stream.name, "a stream's step panicked; the stream is closed");
         }
@@ -304,14 +319,19 @@ impl Worker {
     /// for it together. Tells how long the model took.
     pub(super) fn step(&mut self, now: Instant, buffers: &mut Buffers) -> Duration {
         self.batch.begin(&self.model);
-        for (place, stream) in self.streams.iter_mut().filter(|(_, stream)| stream.is_due(now)) {
+        for (place, turn) in self.turns.iter_mut().enumerate().filter(|(_, turn)| turn.is_due(now)) {
+            let Some(stream) = self.streams.get_mut(place) else { continue };
             let (batch, gather) = (&mut self.batch, self.gather);
             match catch_unwind(AssertUnwindSafe(|| {
-                stream.receive(now, gather, buffers);
-                stream.advance(batch)
+                let next = stream.receive(*turn, now, gather, buffers);
+                (next, stream.advance(batch))
             })) {
-                Ok(true) => self.due.push(place),
-                Ok(false) => {}
+                Ok((next, waits)) => {
+                    *turn = next;
+                    if waits {
+                        self.due.push(place);
+                    }
+                }
                 Err(_) => self.failed.push(place),
             }
         }
@@ -434,7 +454,7 @@ mod tests {
         let (mut buffers, mut events) = (Buffers::new(), events());
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
-        let due = |worker: &Worker, now| worker.streams.iter().any(|(_, stream)| stream.is_due(now));
+        let due = |worker: &Worker, now| worker.turns.iter().any(|turn| turn.is_due(now));
         assert!(due(&worker, start));
         worker.step(start, &mut buffers);
         // Nobody listens, and nothing has come: not even time goes on.
@@ -480,15 +500,14 @@ mod tests {
             // One look for the sound, and one after what it showed.
             worker.step(after(ms), &mut buffers);
             worker.step(after(ms + 40), &mut buffers);
-            let (_, stream) = worker.streams.iter().next().unwrap();
-            (ms + 40..ms + 100).step_by(10).find(|at| stream.is_due(after(*at))).map(|at| at - ms - 40)
+            (ms + 40..ms + 100).step_by(10).find(|at| worker.turns[0].is_due(after(*at))).map(|at| at - ms - 40)
         };
         assert_eq!(due_at(vec![0; 400], 0), Some(40));
         assert_eq!(due_at((0..1_600).map(sine).collect(), 100), Some(0));
         assert_eq!(due_at(vec![0; 4_000], 200), Some(40));
         // What is asked does not wait.
         worker.obey(Command::StartInputTimers(1, ListenerId(0), 1));
-        assert!(worker.streams.iter().all(|(_, stream)| stream.is_due(after(241))));
+        assert!(worker.turns[0].is_due(after(241)));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Aim {
 }
 
 /// All aims against a report. Those of the time of an automated answer are for a listening that ends when it is told who
-/// answered, those of beeps for one that goes on to the beep.
+/// answered, those of beeps for one that goes on to the beep, those of who answered for one that is not for beeps alone.
 #[must_use]
 pub(super) fn aims(report: &Report) -> Vec<Aim> {
     let all = &report.all;
@@ -104,19 +104,21 @@ pub(super) fn aims(report: &Report) -> Vec<Aim> {
         let found = report.by_label.iter().find(|each| each.label == wanted);
         found.map_or(Share::default(), |each| each.right)
     };
+    // A listening for beeps alone takes whatever speaks for a machine.
+    let answers = report.settings.goal != "beep";
+    let who = |share: Share| if answers { share } else { Share::default() };
     let mut aims = vec![
-        Aim::share("people told human", (true, 97.0, 99.0), all.people_told_human),
-        Aim::share("people told automated, tone or music", (false, 2.0, 0.3), all.people_told_automated),
-        Aim::share("automated told automated", (true, 93.0, 98.5), all.automated_told_automated),
-        Aim::share("machine told as a machine", (true, 88.0, 97.0), label("machine")),
-        Aim::share("ivr told as ivr", (true, 40.0, 85.0), label("ivr")),
-        Aim::share("screening told as screening", (true, 60.0, 90.0), label("screening")),
+        Aim::share("people told human", (true, 97.0, 99.0), who(all.people_told_human)),
+        Aim::share("people told automated, tone or music", (false, 2.0, 0.3), who(all.people_told_automated)),
+        Aim::share("automated told automated", (true, 93.0, 98.5), who(all.automated_told_automated)),
+        Aim::share("machine told as a machine", (true, 88.0, 97.0), who(label("machine"))),
+        Aim::share("ivr told as ivr", (true, 40.0, 85.0), who(label("ivr"))),
+        Aim::share("screening told as screening", (true, 60.0, 90.0), who(label("screening"))),
     ];
     for tone in ["sit", "fax", "busy", "ringback", "music", "silence"] {
         aims.push(Aim::share(format!("{tone} told as {tone}"), (true, 95.0, 99.0), label(tone)));
     }
     aims.push(Aim::share("speech told as tone, music or silence", (false, 0.0, 0.0), report.speech_told_otherwise));
-    let answers = report.settings.goal != "beep";
     let times = all.human_after_greeting_s.filter(|_| answers);
     let (median, p95) = (|spread: Spread| spread.median, |spread: Spread| spread.p95);
     aims.push(Aim::of_spread("people, after the greeting's end: median", "s", (false, 1.1, 0.7), times, median));
@@ -124,8 +126,8 @@ pub(super) fn aims(report: &Report) -> Vec<Aim> {
     let machines = report.machine_after_onset_s.filter(|_| report.settings.goal == "answer");
     aims.push(Aim::of_spread("machine, after the speech's onset: median", "s", (false, 3.3, 2.0), machines, median));
     aims.extend(beeps(all, report.settings.goal != "answer"));
-    let error = report.calibration.error.map(|error| 100.0 * error);
-    let calls = report.calibration.count;
+    let error = report.calibration.error.filter(|_| answers).map(|error| 100.0 * error);
+    let calls = if answers { report.calibration.count } else { 0 };
     aims.push(Aim::new("expected calibration error", "%", (false, 3.0, 3.0), (error, None, calls)));
     aims
 }
@@ -194,9 +196,11 @@ mod tests {
             report.machine_after_onset_s = spread;
             report.all.beeps.recall = Share { hits: 9, of: 10 };
             report.all.beeps.told_after_end_s = Spread::of(vec![0.06]);
+            report.all.people_told_human = Share { hits: 98, of: 100 };
             let aims = aims(&report);
             let reached = |name: &str| aims.iter().find(|aim| aim.name.starts_with(name)).unwrap().reached;
             let judged = |yes, reached| if yes { reached } else { Reached::NotMeasured };
+            assert_eq!(reached("people told human"), judged(goal != "beep", Reached::Floor), "{goal}");
             assert_eq!(reached("machine, after"), judged(times, Reached::Floor), "{goal}");
             assert_eq!(reached("beeps found"), judged(beeps, Reached::Nothing), "{goal}");
             assert_eq!(reached("beep told after"), judged(beeps, Reached::Floor), "{goal}");

@@ -21,7 +21,8 @@ pub use picture::picture;
 pub use plots::plots;
 pub use points::{Cases, Minds};
 pub use report::{
-    Beeps, Call, Failed, Figures, Group, OfLabel, Report, Row, Settings, Told, ToldBeep, Within, WorstFold,
+    Beeps, Call, Early, Failed, Figures, Group, OfLabel, OperatingPoint, Report, Row, Settings, SpeakAt, Told,
+    ToldBeep, Within, WorstFold,
 };
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};

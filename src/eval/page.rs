@@ -70,7 +70,7 @@ fn write(html: &mut String, report: &Report) -> Result {
     let all = &report.all;
     writeln!(html, "<h1>Who answered: {} calls</h1>", all.right.of)?;
     let mut with = vec![settings.truth.clone(), settings.grammar.clone(), settings.backend.clone()];
-    with.extend(settings.models.iter().cloned());
+    with.extend(text::settings(settings).into_iter().map(|(name, value)| format!("{name}: {value}")));
     with.extend(settings.stress.iter().cloned());
     with.push(format!("answerd {}", settings.version));
     writeln!(html, "<p class=\"grey\">{}</p>", escape(&with.join(" \u{b7} ")))?;
@@ -95,7 +95,14 @@ fn write(html: &mut String, report: &Report) -> Result {
     card(html, "Where it begins", &[onset])?;
     card(html, "Its frequency", &[hertz])?;
     card(html, "When it is told", &[late])?;
-    html.write_str("</div>\n<h2>Figures</h2>\n<div class=\"card\"><dl>\n")?;
+    html.write_str("</div>\n")?;
+    if let Some(early) = &report.early {
+        list(html, "Told before the decision, and corrected after it", &text::early(early))?;
+    }
+    if text::listens_to_the_end(settings) {
+        list(html, "Moments to speak", &text::speak_at(&report.speak_at))?;
+    }
+    html.write_str("<h2>Figures</h2>\n<div class=\"card\"><dl>\n")?;
     figures(html, report)?;
     html.write_str("</dl></div>\n")?;
     for (name, groups) in [
@@ -162,6 +169,14 @@ fn comparison(html: &mut String, report: &Report) -> Result {
     Ok(())
 }
 
+fn list(html: &mut String, title: &str, lines: &[(&str, String)]) -> Result {
+    writeln!(html, "<h2>{title}</h2>\n<div class=\"card\"><dl>")?;
+    for (name, value) in lines {
+        writeln!(html, "<dt>{}</dt><dd>{}</dd>", name.trim_start(), escape(value))?;
+    }
+    html.write_str("</dl></div>\n")
+}
+
 fn tiles(html: &mut String, report: &Report) -> Result {
     let all = &report.all;
     let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value));
@@ -189,6 +204,8 @@ fn tiles(html: &mut String, report: &Report) -> Result {
         ("beeps found", tile(&all.beeps.recall)),
         ("false beeps", false_beeps),
     ] {
+        let is_asked = text::listens_to_the_end(&report.settings) || !name.contains("beeps");
+        let (value, below) = if is_asked { (value, below) } else { ("-".to_owned(), "not listened for".to_owned()) };
         writeln!(html, "<div class=\"tile\">{name}<b>{value}</b><small>{below}</small></div>")?;
     }
     html.write_str("</div>\n")

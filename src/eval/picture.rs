@@ -1,7 +1,7 @@
 //! One recording's picture: what was heard, what was believed, what was decided.
 
 use crate::audio::{SAMPLE_RATE, SampleTime};
-use crate::detect::{Label, Method, Moment, Outcome, Trace};
+use crate::detect::{Beep, Label, Method, Moment, Outcome, Provisional, Trace};
 use crate::eval::charts::{legend, marks};
 use crate::plot::color::{BLUE, BROWN, GREEN, GREY, INK, ORANGE, PAPER, PURPLE, SILVER, SKY, SLATE, VERMILION, YELLOW};
 use crate::plot::{Anchor, Area, Axes, Axis, Color, Drawing, Image};
@@ -26,9 +26,9 @@ const SCORE_LEAST: f32 = 0.2;
 const LETTERS: f64 = 12.0;
 
 /// The picture of a recording that was decided so: spectrogram, tones, level and speech, and the labels' probabilities,
-/// under one axis of time.
+/// under one axis of time. `early` is what was told before the decision, and what corrects it.
 #[must_use]
-pub fn picture(title: &str, trace: &Trace, outcome: &Outcome) -> Drawing {
+pub fn picture(title: &str, trace: &Trace, outcome: &Outcome, early: &[Provisional]) -> Drawing {
     let mut drawing = Drawing::new(WIDTH, HEIGHT);
     drawing.rect(Area { x: 0.0, y: 0.0, width: WIDTH, height: HEIGHT }, PAPER);
     let sure = f64::from(outcome.confidence);
@@ -43,7 +43,9 @@ pub fn picture(title: &str, trace: &Trace, outcome: &Outcome) -> Drawing {
     );
 
     let heard = trace.moments.last().map_or(0.0, |moment| moment.end.as_secs());
-    let end = heard.max(outcome.timeline.decided_at.as_secs());
+    let events = events(outcome, early);
+    let last = events.last().map_or(0.0, |event| event.0.as_secs());
+    let end = heard.max(last);
     let panel = |(y, height): (f64, f64), axis: Axis| Axes {
         area: Area { x: LEFT, y, width: WIDTH - LEFT - RIGHT, height },
         x: Axis::new("seconds after the answer", 0.0, end.max(0.1), 16),
@@ -65,9 +67,9 @@ pub fn picture(title: &str, trace: &Trace, outcome: &Outcome) -> Drawing {
     draw_belief(&mut drawing, belief.clone(), trace);
     belief.draw_x(&mut drawing);
     for axes in [&spectrogram, &tones, &level, &belief] {
-        draw_events(&mut drawing, axes, outcome, heard);
+        draw_events(&mut drawing, axes, outcome.timeline.beep, &events, heard);
     }
-    name_events(&mut drawing, &spectrogram, outcome);
+    name_events(&mut drawing, &spectrogram, outcome.timeline.beep, &events);
     drawing
 }
 
@@ -232,23 +234,31 @@ fn draw_belief(drawing: &mut Drawing, mut axes: Axes, trace: &Trace) {
 }
 
 /// What happened when, with its colour and name.
-fn events(outcome: &Outcome) -> Vec<(SampleTime, Color, &'static str)> {
+type Event = (SampleTime, Color, String);
+
+/// Everything that happened, in order.
+fn events(outcome: &Outcome, early: &[Provisional]) -> Vec<Event> {
     let timeline = &outcome.timeline;
     let optional = [
         (timeline.speech_on, BLUE, "speech"),
         (timeline.greeting_end, BLUE, "end of greeting"),
         (timeline.speak_at, GREEN, "speak"),
+        (Some(timeline.decided_at), VERMILION, "decided"),
     ];
-    let mut events: Vec<_> = optional.into_iter().filter_map(|(at, color, name)| Some((at?, color, name))).collect();
-    events.push((timeline.decided_at, VERMILION, "decided"));
+    let mut events: Vec<Event> =
+        optional.into_iter().filter_map(|(at, color, name)| Some((at?, color, name.to_owned()))).collect();
+    events.extend(early.iter().map(|early| {
+        let what = if early.at <= timeline.decided_at { "likely" } else { "corrected:" };
+        (early.at, color_of(early.label), format!("{what} {}", early.label))
+    }));
     events.sort_by_key(|event| event.0);
     events
 }
 
-fn draw_events(drawing: &mut Drawing, axes: &Axes, outcome: &Outcome, heard: f64) {
+fn draw_events(drawing: &mut Drawing, axes: &Axes, beep: Option<Beep>, events: &[Event], heard: f64) {
     let Area { y, .. } = axes.area;
     let bottom = axes.area.bottom();
-    if let Some(beep) = outcome.timeline.beep {
+    if let Some(beep) = beep {
         let (left, right) = (axes.at_x(beep.on.as_secs()), axes.at_x(beep.off.as_secs()));
         drawing.rect(Area { x: left, width: (right - left).max(1.0), ..axes.area }, GREEN.faint(0.22));
         for x in [left, right] {
@@ -259,19 +269,19 @@ fn draw_events(drawing: &mut Drawing, axes: &Axes, outcome: &Outcome, heard: f64
         let x = axes.at_x(heard);
         drawing.line(vec![(x, y), (x, bottom)], GREY, 1.0);
     }
-    for (at, color, _) in events(outcome) {
+    for (at, color, _) in events {
         let x = axes.at_x(at.as_secs());
-        drawing.dashed(vec![(x, y), (x, bottom)], color, 1.5);
+        drawing.dashed(vec![(x, y), (x, bottom)], *color, 1.5);
     }
 }
 
 /// The events' names above a panel, in rows so that none stands on another.
-fn name_events(drawing: &mut Drawing, axes: &Axes, outcome: &Outcome) {
-    let mut names: Vec<(f64, Color, String)> = events(outcome)
-        .into_iter()
-        .map(|(at, color, name)| (axes.at_x(at.as_secs()), color, format!("{name} {:.2}", at.as_secs())))
+fn name_events(drawing: &mut Drawing, axes: &Axes, beep: Option<Beep>, events: &[Event]) {
+    let mut names: Vec<(f64, Color, String)> = events
+        .iter()
+        .map(|(at, color, name)| (axes.at_x(at.as_secs()), *color, format!("{name} {:.2}", at.as_secs())))
         .collect();
-    if let Some(beep) = outcome.timeline.beep {
+    if let Some(beep) = beep {
         let ms = (beep.off.0 - beep.on.0) * 1000 / u64::from(SAMPLE_RATE);
         names.push((axes.at_x(beep.on.as_secs()), GREEN, format!("beep {:.0} Hz, {ms} ms", beep.hz)));
     }
@@ -294,7 +304,7 @@ fn name_events(drawing: &mut Drawing, axes: &Axes, outcome: &Outcome) {
 mod tests {
     use super::*;
     use crate::audio::Frame;
-    use crate::detect::{Beep, End, Model, Timeline};
+    use crate::detect::{End, Model, Timeline};
 
     fn outcome(beep: Option<Beep>) -> Outcome {
         let timeline = Timeline {
@@ -323,23 +333,40 @@ mod tests {
         let frames = [Frame::Sound(&sound), Frame::Missing { samples: 400 }];
         let trace = Trace::of(&mut Model::rules(), &frames);
         let beep = Beep { on: SampleTime(4_000), off: SampleTime(8_000), hz: 1_018.0, level_db: -10.0 };
-        let svg = picture("a & b.wav", &trace, &outcome(Some(beep))).to_svg();
+        let early = |label, at, corrects| Provisional {
+            label,
+            confidence: 0.6,
+            started: SampleTime(0),
+            at: SampleTime(at),
+            method: Method::Rules,
+            reason: String::new(),
+            corrects,
+            beep: None,
+        };
+        let told = [early(Label::Human, 9_600, None), early(Label::Ivr, 16_000, Some(Label::Machine))];
+        let svg = picture("a & b.wav", &trace, &outcome(Some(beep)), &told).to_svg();
         for part in [
             "a &amp; b.wav",
             "&lt;reason&gt;",
             "data:image/png;base64,",
             "decided 1.50",
+            "likely human 1.20",
+            "corrected: ivr 2.00",
             "beep 1018 Hz, 500 ms",
             "by rules",
         ] {
             assert!(svg.contains(part), "{part}");
         }
-        assert_eq!(svg.matches("stroke-dasharray").count(), 3 * 4, "speech, speak and decided, in each panel");
+        assert_eq!(
+            svg.matches("stroke-dasharray").count(),
+            5 * 4,
+            "speech, speak, decided and both others, in each panel"
+        );
     }
 
     #[test]
     fn an_empty_recording_has_a_picture_too() {
-        let drawing = picture("", &Trace::default(), &outcome(None));
+        let drawing = picture("", &Trace::default(), &outcome(None), &[]);
         assert!(!drawing.to_svg().contains("NaN"));
         assert!(drawing.to_png().len() > 1_000);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::audio::SampleTime;
-use crate::detect::{Label, Outcome};
+use crate::detect::{Label, Outcome, Provisional};
 use crate::eval::Truth;
 use crate::eval::aims::{Aim, aims};
 use crate::eval::comparison::Contender;
@@ -13,6 +13,8 @@ use crate::eval::statistics::{Auc, Calibration, Rate, RocPoint, Share, Spread, r
 
 /// A beep told so near the true one's beginning is the true one, in seconds.
 const BEEP_NEAR_S: f64 = 0.2;
+/// A moment to speak that is told so much before the greeting's or the beep's end, or more, is too early, in seconds.
+const SPOKEN_OVER_S: f64 = 0.1;
 /// Speech told so much before it begins is told too early, in seconds.
 const EARLY_S: f64 = 0.3;
 /// Times by which shares of the calls are counted, in seconds.
@@ -25,6 +27,8 @@ pub struct Call {
     pub truth: Truth,
     /// What was told.
     pub outcome: Outcome,
+    /// What was told before the decision, and what corrects it, in order; empty where it was not asked for.
+    pub early: Vec<Provisional>,
     /// Length of the recording.
     pub duration_s: f64,
 }
@@ -40,12 +44,37 @@ pub struct Settings {
     pub goal: &'static str,
     /// What ran the model.
     pub backend: String,
+    /// The model that was asked for, if not the built-in one.
+    pub model: Option<String>,
     /// Models that the table names, each for some of the calls.
     pub models: Vec<String>,
+    /// The table of operating points, if not the built-in one.
+    pub points: Option<String>,
+    /// The row of it that served.
+    pub operating_point: OperatingPoint,
     /// The version of the program.
     pub version: String,
     /// What was done to the recordings, in words; empty if nothing.
     pub stress: Vec<String>,
+    /// Whether what is told before the decision, and corrects it, was asked for.
+    pub provisional: bool,
+}
+
+/// A row of the table of operating points, and what chose it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OperatingPoint {
+    /// Whose rows: "model" or "rules".
+    pub of: &'static str,
+    /// Its number, from 1, the fastest.
+    pub row: usize,
+    /// How many there are.
+    pub rows: usize,
+    /// The dial, 0.0 to 1.0.
+    pub speed_vs_accuracy: f64,
+    /// The share of people that may be lost, 0.0 to 1.0.
+    pub max_human_loss: f64,
+    /// The share that it was measured to lose, if it was.
+    pub human_loss: Option<f64>,
 }
 
 /// A recording of which nothing can be told.
@@ -80,6 +109,10 @@ pub struct Report {
     pub told_within: Vec<Within>,
     /// Machines told as automated: when, after the speech's beginning, in seconds.
     pub machine_after_onset_s: Option<Spread>,
+    /// The moments to speak that were told.
+    pub speak_at: SpeakAt,
+    /// What was told before the decision, and what corrected it, if it was asked for.
+    pub early: Option<Early>,
     /// People against automated answers, by the confidence that it is a person.
     pub roc: Vec<RocPoint>,
     /// How right confidences are, over all calls.
@@ -106,6 +139,42 @@ pub struct Report {
     pub calls: Vec<Told>,
     /// Recordings that could not be read or decided.
     pub failed: Vec<Failed>,
+}
+
+/// What was told of people and automated answers before the decision, and what corrected it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Early {
+    /// Calls of which something was told before the decision.
+    pub told: Share,
+    /// Those of them whose first word of it has the side right: a person, or something automated.
+    pub first_right: Share,
+    /// Those whose first word was on the side of the decision.
+    pub first_kept: Share,
+    /// How long that was before the decision, in seconds.
+    pub before_decision_s: Option<Spread>,
+    /// Calls whose decision was corrected afterwards.
+    pub corrected: Share,
+    /// Those of them whose last word has the side right.
+    pub corrected_right: Share,
+}
+
+/// The moments to speak that were told, of machines, menus and assistants, and of people.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SpeakAt {
+    /// Of greetings without a beep: told.
+    pub without_beep: Share,
+    /// Those more than 0.1 s before the greeting's end, of those told.
+    pub over_greeting: Share,
+    /// The others: how long after the greeting's end, in seconds.
+    pub after_greeting_s: Option<Spread>,
+    /// Of greetings with a beep: told.
+    pub with_beep: Share,
+    /// Those more than 0.1 s before the beep's end, of those told.
+    pub before_beep: Share,
+    /// The others: how long after the beep's end, in seconds.
+    pub after_beep_s: Option<Spread>,
+    /// People: told, so that a message would be left to one.
+    pub people: Share,
 }
 
 /// One row of the confusion matrix.
@@ -228,6 +297,8 @@ pub struct Told {
     pub human: f64,
     /// When it was decided, in seconds.
     pub decided_at_s: f64,
+    /// The moment to speak that was told, in seconds.
+    pub speak_at_s: Option<f64>,
     /// When the greeting truly ended, in seconds.
     pub true_greeting_end_s: Option<f64>,
     /// When speech truly began, in seconds.
@@ -274,6 +345,10 @@ impl Call {
 
     fn decided_at_s(&self) -> f64 {
         self.outcome.timeline.decided_at.as_secs()
+    }
+
+    fn speak_at_s(&self) -> Option<f64> {
+        self.outcome.timeline.speak_at.map(SampleTime::as_secs)
     }
 
     /// The likeliest label, told or not, and its probability.
@@ -343,6 +418,7 @@ impl Told {
             right: call.is_right(call.told()),
             human: round(call.human(), 4),
             decided_at_s: round(call.decided_at_s(), 4),
+            speak_at_s: call.speak_at_s().map(|at| round(at, 4)),
             true_greeting_end_s: truth.greeting_end_s,
             true_speech_on_s: truth.speech_on_s,
             true_beep_on_s: truth.beep_on_s,
@@ -378,6 +454,7 @@ impl Report {
             matches!(label, Sit | Fax | Busy | Ringback | Music | Silence)
         };
         let machines: Vec<&Call> = calls.iter().filter(|call| call.truth.label == Label::Machine).collect();
+        let early_asked = settings.provisional;
         let mut report = Self {
             settings,
             all: Figures::of(&every),
@@ -389,6 +466,8 @@ impl Report {
             machine_after_onset_s: Spread::of(
                 machines.iter().filter_map(|call| call.automated_after_onset_s()).collect(),
             ),
+            speak_at: SpeakAt::of(&speech),
+            early: early_asked.then(|| Early::of(&speech)),
             confusion,
             roc: roc(&people, &automated),
             calibration: calibration(&every),
@@ -481,6 +560,60 @@ fn by_label(confusion: &[Row]) -> Vec<OfLabel> {
         }
     }
     labels
+}
+
+impl Early {
+    fn of(calls: &[&Call]) -> Self {
+        let is_side = |one: Label, other: Label| (one == Label::Human) == (other == Label::Human);
+        let before = |call: &&&Call| {
+            let decided = call.outcome.timeline.decided_at;
+            call.early.first().filter(|early| early.at <= decided).map(|early| (early.label, early.at))
+        };
+        let first: Vec<(&Call, Label, SampleTime)> =
+            calls.iter().filter_map(|call| before(&call).map(|(label, at)| (*call, label, at))).collect();
+        let after = |call: &&Call| {
+            let decided = call.outcome.timeline.decided_at;
+            call.early.last().filter(|early| early.at > decided).map(|early| early.label)
+        };
+        let corrected: Vec<(&Call, Label)> = calls.iter().filter_map(|call| Some((*call, after(call)?))).collect();
+        Self {
+            told: Share { hits: first.len(), of: calls.len() },
+            first_right: Share::count(first.iter().map(|(call, label, _)| is_side(*label, call.truth.label))),
+            first_kept: Share::count(first.iter().map(|(call, label, _)| is_side(*label, call.told()))),
+            before_decision_s: Spread::of(
+                first.iter().map(|(call, _, at)| call.decided_at_s() - at.as_secs()).collect(),
+            ),
+            corrected: Share { hits: corrected.len(), of: calls.len() },
+            corrected_right: Share::count(corrected.iter().map(|(call, label)| is_side(*label, call.truth.label))),
+        }
+    }
+}
+
+impl SpeakAt {
+    /// Of calls with speech. Where it is not known when the greeting or the beep ends, nothing is counted as early.
+    fn of(calls: &[&Call]) -> Self {
+        let told = |calls: &[&Call]| Share::count(calls.iter().map(|call| call.speak_at_s().is_some()));
+        let after = |calls: &[&Call], end: fn(&Truth) -> Option<f64>| {
+            let waits = calls.iter().filter_map(|call| Some(call.speak_at_s()? - end(&call.truth)?));
+            let waits = waits.collect::<Vec<_>>();
+            let early = Share::count(waits.iter().map(|wait| *wait < -SPOKEN_OVER_S));
+            (early, Spread::of(waits.into_iter().filter(|wait| *wait >= -SPOKEN_OVER_S).collect()))
+        };
+        let (people, automated): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| call.is_person());
+        let (with, without): (Vec<&Call>, Vec<&Call>) =
+            automated.iter().partition(|call| call.truth.beep_on_s.is_some());
+        let (over_greeting, after_greeting_s) = after(&without, |truth| truth.greeting_end_s);
+        let (before_beep, after_beep_s) = after(&with, |truth| truth.beep_off_s);
+        Self {
+            without_beep: told(&without),
+            over_greeting,
+            after_greeting_s,
+            with_beep: told(&with),
+            before_beep,
+            after_beep_s,
+            people: told(&people),
+        }
+    }
 }
 
 impl Within {
@@ -594,7 +727,7 @@ mod tests {
             sit: None,
             findings: None,
         };
-        Call { truth, outcome, duration_s: 36.0 }
+        Call { truth, outcome, early: Vec::new(), duration_s: 36.0 }
     }
 
     fn calls() -> Vec<Call> {
@@ -669,6 +802,48 @@ mod tests {
         assert_eq!(aim("machine told as a machine").reached, crate::eval::Reached::Goal);
         assert_eq!(aim("ivr told as ivr").reached, crate::eval::Reached::Nothing);
         assert_eq!(aim("screening told as screening").reached, crate::eval::Reached::NotMeasured);
+    }
+
+    #[test]
+    fn what_was_told_early_and_corrected_is_counted() {
+        let mut calls = calls();
+        let early = |label, seconds: f64| Provisional {
+            label,
+            confidence: 0.6,
+            started: SampleTime(0),
+            at: SampleTime((seconds * 8000.0) as u64),
+            method: Method::Rules,
+            reason: String::new(),
+            corrects: None,
+            beep: None,
+        };
+        // A person told at once, one told a machine who is a person after all, a machine that was a person first.
+        calls[0].early = vec![early(Label::Human, 1.25)];
+        calls[2].early = vec![early(Label::Machine, 3.0), early(Label::Human, 5.5)];
+        calls[3].early = vec![early(Label::Human, 2.0), early(Label::Machine, 6.0)];
+        assert_eq!(Report::new(Settings::default(), &calls, Vec::new()).early, None);
+        let settings = Settings { provisional: true, ..Settings::default() };
+        let told = Report::new(settings, &calls, Vec::new()).early.unwrap();
+        assert_eq!((told.told, told.first_right), (Share { hits: 3, of: 6 }, Share { hits: 1, of: 3 }));
+        assert_eq!((told.first_kept, told.before_decision_s.unwrap().median), (Share { hits: 2, of: 3 }, 2.0));
+        assert_eq!((told.corrected, told.corrected_right), (Share { hits: 1, of: 6 }, Share { hits: 1, of: 1 }));
+    }
+
+    #[test]
+    fn moments_to_speak_are_counted() {
+        let mut calls = calls();
+        // One while the menu speaks, one after it, one at the beep's end and one long before it, one to a person.
+        let silent = call("h,machine,nobeep,0.5,4.0,,,,z,ulaw", (Label::Machine, 0.8), (Label::Human, 0.1), 7.1, None);
+        calls.push(silent);
+        for (place, seconds) in [(5, 8.5), (7, 7.0), (3, 7.55), (4, 2.5), (2, 5.0)] {
+            calls[place].outcome.timeline.speak_at = Some(SampleTime((seconds * 8000.0_f64).round() as u64));
+        }
+        let told = Report::new(Settings::default(), &calls, Vec::new()).speak_at;
+        assert_eq!((told.without_beep, told.over_greeting), (Share { hits: 2, of: 2 }, Share { hits: 1, of: 2 }));
+        assert_eq!((told.with_beep, told.before_beep), (Share { hits: 2, of: 2 }, Share { hits: 1, of: 2 }));
+        assert_eq!(told.people, Share { hits: 1, of: 3 });
+        let medians = [told.after_greeting_s, told.after_beep_s].map(|spread| spread.unwrap().median);
+        assert_eq!(medians, [3.0, 0.05]);
     }
 
     #[test]

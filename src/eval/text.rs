@@ -3,7 +3,7 @@
 use std::fmt::{Result, Write};
 
 use crate::eval::statistics::{Calibration, Rate, Share, Spread};
-use crate::eval::{Aim, Contender, Figures, Group, Report};
+use crate::eval::{Aim, Contender, Early, Figures, Group, Report, Settings, SpeakAt};
 
 /// The report as tables, to be read in a terminal.
 #[must_use]
@@ -55,8 +55,8 @@ pub(super) fn error(calibration: &Calibration) -> String {
 fn write(out: &mut String, report: &Report) -> Result {
     let settings = &report.settings;
     writeln!(out, "{}: {} calls, {}, {}", settings.truth, report.all.right.of, settings.grammar, settings.backend)?;
-    if !settings.models.is_empty() {
-        writeln!(out, "models, each for its calls: {}", settings.models.join(", "))?;
+    for (name, value) in self::settings(settings) {
+        writeln!(out, "{name}: {value}")?;
     }
     for stress in &settings.stress {
         writeln!(out, "stress: {stress}")?;
@@ -121,6 +121,20 @@ fn write(out: &mut String, report: &Report) -> Result {
         writeln!(out, "  in {kind}: {count}")?;
     }
 
+    if let Some(early) = &report.early {
+        writeln!(out, "\nTold before the decision, and corrected after it")?;
+        for (name, value) in self::early(early) {
+            writeln!(out, "{name}: {value}")?;
+        }
+    }
+
+    if listens_to_the_end(settings) {
+        writeln!(out, "\nMoments to speak")?;
+        for (name, value) in speak_at(&report.speak_at) {
+            writeln!(out, "{name}: {value}")?;
+        }
+    }
+
     for (title, groups) in [
         ("kind", &report.by_kind),
         ("fold", &report.by_fold),
@@ -149,6 +163,61 @@ fn write(out: &mut String, report: &Report) -> Result {
         writeln!(out, "not measured: line {}, {}: {}", failed.line, failed.file, failed.error)?;
     }
     Ok(())
+}
+
+/// What it was measured with beside the grammar, in words: names and values.
+pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
+    let point = &settings.operating_point;
+    let loss = point.human_loss.map(|loss| format!(", measured to lose {:.2} % of the people", 100.0 * loss));
+    let row = format!(
+        "row {} of {} for the {}{} (Speed-Vs-Accuracy {}, max_human_loss {})",
+        point.row,
+        point.rows,
+        point.of,
+        loss.unwrap_or_default(),
+        point.speed_vs_accuracy,
+        point.max_human_loss,
+    );
+    let models = (!settings.models.is_empty()).then(|| settings.models.join(", "));
+    [
+        ("model", settings.model.clone()),
+        ("models, each for its calls", models),
+        ("operating points", settings.points.clone()),
+        ("operating point", Some(row)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}
+
+/// What was told before the decision, and corrected after it, in words: names and values.
+pub(super) fn early(early: &Early) -> [(&'static str, String); 6] {
+    [
+        ("people and automated answers with an early word", share(&early.told)),
+        ("  a person or automated, rightly", share(&early.first_right)),
+        ("  the same as decided", share(&early.first_kept)),
+        ("  before the decision", spread(early.before_decision_s.as_ref(), "s")),
+        ("corrected", share(&early.corrected)),
+        ("  rightly", share(&early.corrected_right)),
+    ]
+}
+
+/// Whether moments to speak and beeps are what was listened for.
+pub(super) fn listens_to_the_end(settings: &Settings) -> bool {
+    settings.goal != "answer"
+}
+
+/// The moments to speak in words: names and values.
+pub(super) fn speak_at(told: &SpeakAt) -> [(&'static str, String); 7] {
+    [
+        ("told of greetings without a beep", share(&told.without_beep)),
+        ("  while the greeting goes on", share(&told.over_greeting)),
+        ("  else after its end", spread(told.after_greeting_s.as_ref(), "s")),
+        ("told of greetings with a beep", share(&told.with_beep)),
+        ("  before the beep's end", share(&told.before_beep)),
+        ("  else after it", spread(told.after_beep_s.as_ref(), "s")),
+        ("told of people", share(&told.people)),
+    ]
 }
 
 /// What was measured for an aim, its floor, its goal, and what is reached.

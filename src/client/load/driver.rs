@@ -92,7 +92,7 @@ impl Driver {
         let system = |doing| move |source| LoadError::System { doing, source };
         let poll = Poll::new().map_err(system("making a poll"))?;
         let signalling = Signalling::open(server, spec.transport, poll.registry(), SIGNALLING)
-            .map_err(system("opening the SIP socket"))?;
+            .map_err(|source| LoadError::Unreachable { server, source })?;
         let ip = signalling.local().ip();
         let socket = || UdpSocket::bind((ip, 0)).map(Arc::new);
         let ports = spec.rtp_ports.min(usize::try_from(spec.calls).unwrap_or(usize::MAX));
@@ -186,7 +186,7 @@ impl Driver {
 
     fn wait(&self, now: Instant, tell_at: Instant) -> Duration {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let start = self.pace.poll_timeout().filter(|_| self.can_start());
+        let start = self.pace.poll_timeout().filter(|_| self.can_start() && !self.pace.is_over(now));
         let next = timer.into_iter().chain(start).chain([tell_at, now + LOOK]).min().unwrap_or(now);
         next.saturating_duration_since(now)
     }

@@ -115,6 +115,13 @@ pub enum LoadError {
         /// What the resolver said.
         source: io::Error,
     },
+    /// Nothing can be sent to the server.
+    Unreachable {
+        /// Its address.
+        server: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A socket or a thread could not be had.
     System {
         /// What was being done.
@@ -139,6 +146,7 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unresolved { host, source } => write!(f, "{host} has no address: {source}"),
+            Self::Unreachable { server, source } => write!(f, "{server} can't be reached: {source}"),
             Self::System { doing, source } => write!(f, "{doing}: {source}"),
             Self::TooFewFiles { needed, allowed } => {
                 write!(f, "{needed} open files are needed, and {allowed} allowed: raise the limit (ulimit -Hn), ")?;

@@ -67,15 +67,18 @@ pub struct Report {
     pub compared: u64,
     /// Those that were not it: true label, told label.
     pub wrong: BTreeMap<(String, String), u64>,
+    /// Beeps that were listened for, and those of them that were not told.
+    pub beeps: (u64, u64),
     /// What went wrong, and how often.
     pub failures: BTreeMap<String, u64>,
 }
 
 impl Report {
-    /// Whether every call that was not refused for want of room had its results and a good end.
+    /// Whether calls were taken, and every one that was not refused for want of room had its results and a good end. Where the load
+    /// was interrupted calls were left without them.
     #[must_use]
     pub const fn is_good(&self) -> bool {
-        self.counts.failed == 0 && self.counts.missing == 0
+        self.counts.set_up > 0 && self.counts.failed == 0 && self.counts.missing == 0 && !self.interrupted
     }
 
     /// Whether the load was not as regular as it should have been: more than one packet of a thousand left late, or was
@@ -103,6 +106,7 @@ pub(super) struct Tally {
     labels: BTreeMap<String, u64>,
     compared: u64,
     wrong: BTreeMap<(String, String), u64>,
+    beeps: (u64, u64),
     failures: BTreeMap<String, u64>,
 }
 
@@ -122,6 +126,7 @@ impl Tally {
             labels: BTreeMap::new(),
             compared: 0,
             wrong: BTreeMap::new(),
+            beeps: (0, 0),
             failures: BTreeMap::new(),
         }
     }
@@ -175,6 +180,10 @@ impl Tally {
                 *self.wrong.entry((truth.to_owned(), completed.label.clone())).or_default() += 1;
             }
         }
+        if let Some(told) = completed.beep_told {
+            self.beeps.0 += 1;
+            self.beeps.1 += u64::from(!told);
+        }
         *self.labels.entry(completed.label).or_default() += 1;
     }
 
@@ -210,6 +219,7 @@ impl Tally {
             labels: self.labels,
             compared: self.compared,
             wrong: self.wrong,
+            beeps: self.beeps,
             failures: self.failures,
         }
     }
@@ -229,6 +239,18 @@ mod tests {
         tally.let_go(at(4));
         let progress = tally.progress(at(10), &Sent::default());
         assert_eq!((progress.held, progress.held_for, tally.most_held), (1, Duration::from_secs(3 + 7), 2));
+    }
+
+    #[test]
+    fn a_load_is_good_if_calls_were_taken_and_all_went_well() {
+        let report = |set_up, failed, interrupted| {
+            let counts = Progress { set_up, failed, ..Progress::default() };
+            Tally::new(Instant::now()).report(counts, &Times::default(), interrupted)
+        };
+        assert!(report(1, 0, false).is_good());
+        assert!(!report(1, 1, false).is_good());
+        assert!(!report(1, 0, true).is_good());
+        assert!(!report(0, 0, false).is_good(), "all were refused");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::detect::policy::sound::Sound;
 use crate::detect::policy::speech::situation;
 use crate::detect::policy::telling::{Situation, Teller};
 use crate::detect::view::View;
-use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome};
+use crate::detect::{Beep, Config, End, Event, InputType, Label, Listen, Method, Outcome, STEP_HOPS};
 
 /// Level that sound must reach to be input, in dB: at Sensitivity-Level 0.0, and how much lower at 1.0.
 const INPUT_DB: f32 = -30.0;
@@ -59,6 +59,8 @@ pub(super) struct Policy {
     /// When input was last heard.
     last_input: SampleTime,
     belief: Option<Posteriors>,
+    /// Steps that the model, which there is, said nothing of.
+    left_out: u32,
     /// What tells the belief: the model, or the rules.
     method: Method,
     /// The rows of the table that serve: with the model, and by the rules.
@@ -119,6 +121,7 @@ impl Policy {
             recognition: None,
             last_input: now,
             belief: None,
+            left_out: 0,
             method: Method::Rules,
             points: [Method::Model, Method::Rules].map(|method| {
                 let dial = listen.speed_vs_accuracy;
@@ -155,6 +158,11 @@ impl Policy {
     /// START-INPUT-TIMERS: the No-Input timer runs from `now`, if it does not run yet.
     pub(super) fn start_input_timers(&mut self, now: SampleTime) {
         self.timers.get_or_insert(now);
+    }
+
+    /// The model, which there is, was not asked about the step that is about to come, or failed.
+    pub(super) const fn leave_model_out(&mut self) {
+        self.left_out += 1;
     }
 
     /// Whether all is told.
@@ -230,8 +238,19 @@ impl Policy {
             None if self.listen.provisional && evidence.step => said.extend(self.early(&view)),
             None => {}
         }
-        said.extend(outcome.map(|outcome| Event::Concluded(Box::new(outcome))));
+        said.extend(outcome.map(|outcome| Event::Concluded(Box::new(self.with_what_lacked(outcome)))));
         said
+    }
+
+    /// Says in the reason for how long the model was left out, where it would have had a say.
+    fn with_what_lacked(&self, mut outcome: Outcome) -> Outcome {
+        let told_by_sound =
+            matches!(outcome.label, Label::Fax | Label::Sit | Label::Busy | Label::Ringback | Label::Beep);
+        if self.left_out > 0 && !told_by_sound {
+            let seconds = (self.left_out as usize * STEP_HOPS) as f32 / 100.0;
+            outcome.reason += &format!("; without the model for {seconds:.1} s");
+        }
+        outcome
     }
 
     /// Speech that is under way when the listening begins ends it at once, if it was asked to: `spoken` tells since when

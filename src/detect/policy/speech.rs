@@ -10,6 +10,8 @@ use crate::detect::policy::{AUTOMATED, Policy};
 use crate::detect::view::{View, describe, pause, spoken};
 use crate::detect::{Goal, Label, Method, Outcome};
 
+/// Probability from which a person is likelier than not.
+const EVEN: f32 = 0.5;
 /// Confidence of "the greeting ended, no beep came".
 const NO_BEEP_SURE: f32 = 0.7;
 
@@ -57,7 +59,7 @@ impl Policy {
                 return None;
             }
             if !waits {
-                let reason = describe(speech, belief, label);
+                let reason = self.describe(speech, belief, label);
                 return Some(view.conclude(label, self.sure(label, score), belief.method, reason));
             }
             self.awaiting = Some((label, score));
@@ -100,6 +102,16 @@ impl Policy {
             Who::Person => Some((Label::Human, belief.person())),
             Who::Automated => Some(automated(belief)),
             Who::Likelier => Some(after_all(belief, self.point().after_all)),
+        }
+    }
+
+    /// The evidence in words. Who is told as a person for want of more, though less than likely, is said to be.
+    pub(super) fn describe(&self, speech: &Cadence, belief: &Belief, label: Label) -> String {
+        let reason = describe(speech, belief, label);
+        if label == Label::Human && belief.method == Method::Model && belief.person() < EVEN {
+            format!("{reason}, a person from {:.2} where speech is over", self.point().after_all)
+        } else {
+            reason
         }
     }
 

@@ -5,7 +5,7 @@ use crate::detect::policy::Policy;
 use crate::detect::policy::sound;
 use crate::detect::policy::speech::after_all;
 use crate::detect::policy::telling::SPEECH_LEAST;
-use crate::detect::view::{View, describe};
+use crate::detect::view::View;
 use crate::detect::{End, Goal, Label, Method, Outcome};
 
 const SILENCE_SURE: f32 = 0.95;
@@ -85,7 +85,7 @@ impl Policy {
             return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         };
         let (label, score) = self.awaiting.unwrap_or_else(|| after_all(&view.belief, self.point().after_all));
-        let reason = format!("{why}: {}", describe(speech, &view.belief, label));
+        let reason = format!("{why}: {}", self.describe(speech, &view.belief, label));
         if self.listen.goal == Goal::Beep {
             return view.conclude(Label::Unknown, 0.0, view.belief.method, reason);
         }

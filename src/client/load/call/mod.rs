@@ -39,6 +39,9 @@ pub(super) struct Plan {
     pub(super) again: bool,
 }
 
+/// The grammar that ends before the beep, as soon as it is known who answered.
+const WITHOUT_BEEPS: &str = "builtin:speech/answer";
+
 /// What a call plays.
 #[derive(Debug)]
 pub(super) struct Played {
@@ -96,6 +99,8 @@ pub(super) struct Completed {
     pub(super) since_beep: Option<Duration>,
     /// Whether the label is the true one; `None` if that is not known or it is none of the call's first.
     pub(super) right: Option<bool>,
+    /// Whether the beep was told, where one was listened for and comes.
+    pub(super) beep_told: Option<bool>,
 }
 
 /// Why a call had no result, or no good end.
@@ -482,6 +487,11 @@ impl Call {
             delivery: decided.and_then(|decided| since(Duration::from_secs_f64(decided))),
             since_beep: expected.and_then(|expected| expected.beep_off).filter(|_| beep_told).and_then(since),
             right,
+            // A listening for who answered need not go on to the beep.
+            beep_told: expected
+                .and_then(|expected| expected.beep_off)
+                .filter(|_| success && self.plan.grammar != WITHOUT_BEEPS)
+                .map(|_| beep_told),
         })));
     }
 

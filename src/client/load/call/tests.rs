@@ -154,7 +154,8 @@ fn told(text: &str) -> String {
 
 #[test]
 fn a_call_ends_with_its_result() {
-    let mut page = Page::new(plan(Hold::Result, false));
+    let voicemail = Plan { grammar: "builtin:speech/voicemail".to_owned(), ..plan(Hold::Result, false) };
+    let mut page = Page::new(voicemail);
     page.accepted(5);
     page.responds(7, 1, 200, RequestState::InProgress);
     page.completes(2_050, 1);
@@ -165,7 +166,7 @@ fn a_call_ends_with_its_result() {
 7 Responded(2ms)
 7 play to 192.0.2.9:4000
 2050 Completed(Completed { label: \"machine\", since_request: 2.045s, delivery: Some(43ms), since_beep: Some(63ms), \
-right: Some(true) })
+right: Some(true), beep_told: Some(true) })
 2050 quiet
 2050 Left
 2050 BYE
@@ -189,7 +190,7 @@ fn recognitions_follow_one_another_until_the_call_was_held() {
 7 Responded(2ms)
 7 play to 192.0.2.9:4000
 2050 Completed(Completed { label: \"machine\", since_request: 2.045s, delivery: Some(43ms), since_beep: Some(63ms), \
-right: Some(true) })
+right: Some(true), beep_told: None })
 2050 RECOGNIZE 2
 2051 Responded(1ms)
 3005 STOP 3
