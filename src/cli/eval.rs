@@ -33,6 +33,7 @@ and, where known (others are passed over):
   speech_on_s     when speech begins, in seconds of the recording, which begins when the call is answered
   greeting_end_s  when the greeting ends
   beep_on_s, beep_off_s, beep_hz    the beep
+  beep_snr_db     how far it is over the noise; those from 10 dB on are counted apart, and judged
   duration_s      the recording's length, if not that of the file
 
 Exit status: 0 if all recordings were measured, 1 if not.

@@ -30,6 +30,10 @@ const CHAIN_MS: u64 = 60;
 const CHAIN: u32 = 3;
 /// Score from which a tone counts in a chain: the pieces of a voice do not.
 const CHAIN_SCORE: f32 = 0.3;
+/// A tone that follows so many clear ones of like length and other frequencies, that began within this before it, in milliseconds, is a note
+/// of a tune.
+const TUNE: usize = 2;
+const TUNE_MS: u64 = 1_500;
 /// Numbers that the classifier sees.
 pub const BEEP_FEATURES: usize = 38;
 /// What was spoken before a tone is looked at so far back, in milliseconds; the last hops before it hold its edge.
@@ -53,10 +57,12 @@ pub struct Candidate {
     pub beep: Beep,
     /// What the classifier sees of it; `training/beep.py` names the numbers in this order.
     pub features: [f32; BEEP_FEATURES],
-    /// Probability that it is a beep, from the classifier; little for the links of a chain of tones.
+    /// Probability that it is a beep, from the classifier; little for the links of a chain of tones, and for the notes of a tune.
     pub score: f32,
     /// Clear tones alike in the last seconds: a periodic tone is no beep.
     pub repeats: u32,
+    /// It is a note of a tune, and so is what it follows.
+    pub is_note: bool,
 }
 
 /// Follows one stream.
@@ -102,13 +108,18 @@ impl Beeps {
             return None;
         }
         self.forget(tone.on);
-        let alike = |old: &&(SampleTime, SampleTime, f32)| {
+        let as_long = |old: &&(SampleTime, SampleTime, f32)| {
             let length = old.1.ms_since(old.0) as f64;
-            (old.2 - tone.hz).abs() < ALIKE_HZ && (length - ms as f64).abs() < ALIKE_LENGTH * length.max(ms as f64)
+            (length - ms as f64).abs() < ALIKE_LENGTH * length.max(ms as f64)
+        };
+        let alike = |old: &&(SampleTime, SampleTime, f32)| (old.2 - tone.hz).abs() < ALIKE_HZ && as_long(old);
+        let other_note = |old: &&(SampleTime, SampleTime, f32)| {
+            (old.2 - tone.hz).abs() >= ALIKE_HZ && as_long(old) && tone.on.ms_since(old.0) <= TUNE_MS
         };
         let seen = self.recent.iter().filter(alike).count();
         // The pieces of a voice are alike, too: a beep's period is that of clear tones.
         let repeats = self.clear.iter().filter(alike).count() as u32;
+        let is_note = self.clear.iter().filter(other_note).count() >= TUNE;
         let gap = self.recent.back().map_or(2_000, |old| tone.on.ms_since(old.1).min(2_000));
         self.recent.push_back((tone.on, tone.off, tone.hz));
         let key = tone.shape.second_db > -12.0 && dtmf::is_pair(tone.hz, tone.shape.second_hz);
@@ -172,7 +183,7 @@ impl Beeps {
                 _ => 1,
             };
             self.chain = Some((tone.off, tone.hz, links));
-            if links >= CHAIN {
+            if links >= CHAIN || is_note {
                 score = score.min(0.1);
             }
         }
@@ -181,6 +192,7 @@ impl Beeps {
             score,
             features,
             repeats,
+            is_note,
         })
     }
 }

@@ -234,8 +234,11 @@ fn what_only_resembles_a_beep_is_none() {
         .fold(sound().silence(500), |sound, row| sound.tone(&[*row, 1336.0], 120).silence(100));
     let melody =
         [523.0, 587.0, 659.0, 698.0, 784.0, 880.0, 988.0].iter().fold(sound(), |sound, hz| sound.tone(&[*hz], 180));
+    let note = |sound: Sound, hz: &f32| sound.tone(&[*hz], 80).silence(70);
+    let tune = [523.0, 659.0, 784.0, 659.0, 523.0, 494.0, 622.0, 740.0, 622.0, 494.0].iter().fold(sound(), note);
     let pieces = [
         ("keys", keys.silence(2500)),
+        ("tune", tune.silence(1000)),
         ("melody", melody.clone().silence(20)),
         ("voice", sound().silence(400).voice(6000)),
         ("triplet", sound().tone(&[950.0], 330).tone(&[1400.0], 330).tone(&[1800.0], 330).silence(1000)),

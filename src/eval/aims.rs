@@ -135,11 +135,14 @@ pub(super) fn aims(report: &Report) -> Vec<Aim> {
 fn beeps(all: &Figures, listened_for: bool) -> Vec<Aim> {
     let beeps = &all.beeps;
     let if_asked = |spread: Option<Spread>| spread.filter(|_| listened_for);
-    let recall = if listened_for { beeps.recall } else { Share::default() };
+    // The aim is for beeps that are clear, where it is known which are.
+    let clear = beeps.recall_clear.of > 0;
+    let recall = if clear { beeps.recall_clear } else { beeps.recall };
+    let recall = if listened_for { recall } else { Share::default() };
     let rate = Some(beeps.false_beeps).filter(|_| listened_for);
     let ms = |spread: Spread| 1000.0 * spread.median;
     vec![
-        Aim::share("beeps found", (true, 95.0, 99.5), recall),
+        Aim::share(if clear { "clear beeps found" } else { "beeps found" }, (true, 95.0, 99.5), recall),
         Aim::new(
             "false beeps an hour",
             "",

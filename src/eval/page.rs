@@ -263,6 +263,7 @@ fn figures(html: &mut String, report: &Report) -> Result {
         ("speech onset error", spread(report.speech_onset_error_s.as_ref(), "s")),
         ("speech onset early by over 0.3 s", share(&report.speech_onset_early)),
         ("beep recall", share(&beeps.recall)),
+        ("beep recall, 10 dB and more over the noise", share(&beeps.recall_clear)),
         ("beep onset error", spread(beeps.onset_error_s.as_ref(), "s")),
         ("beep offset error", spread(beeps.offset_error_s.as_ref(), "s")),
         ("beep frequency error", spread(beeps.frequency_error_hz.as_ref(), "Hz")),

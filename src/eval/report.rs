@@ -15,6 +15,8 @@ use crate::eval::statistics::{Auc, Calibration, Rate, RocPoint, Share, Spread, r
 const BEEP_NEAR_S: f64 = 0.2;
 /// A moment to speak that is told so much before the greeting's or the beep's end, or more, is too early, in seconds.
 const SPOKEN_OVER_S: f64 = 0.1;
+/// A beep is clear from here on, in dB over the noise: what the aims are for.
+const CLEAR_DB: f64 = 10.0;
 /// Speech told so much before it begins is told too early, in seconds.
 const EARLY_S: f64 = 0.3;
 /// Times by which shares of the calls are counted, in seconds.
@@ -258,6 +260,8 @@ pub struct Figures {
 pub struct Beeps {
     /// Beeps that were told, with their beginning within 0.2 s.
     pub recall: Share,
+    /// The like, of those only that are known to be 10 dB or more over the noise.
+    pub recall_clear: Share,
     /// How far the beginning told is from the true one, in seconds.
     pub onset_error_s: Option<Spread>,
     /// The like for the end.
@@ -692,8 +696,14 @@ impl Beeps {
         let spread = |of: fn(&Call, &ToldBeep) -> Option<f64>| {
             Spread::of(right.iter().filter_map(|(call, beep)| of(call, beep)).collect())
         };
+        let is_clear = |call: &Call| call.truth.beep_snr_db.is_some_and(|db| db >= CLEAR_DB);
+        let there: Vec<&&Call> = calls.iter().filter(|call| call.truth.beep_on_s.is_some()).collect();
         Self {
-            recall: Share { hits: right.len(), of: calls.iter().filter(|call| call.truth.beep_on_s.is_some()).count() },
+            recall: Share { hits: right.len(), of: there.len() },
+            recall_clear: Share {
+                hits: right.iter().filter(|(call, _)| is_clear(call)).count(),
+                of: there.iter().filter(|call| is_clear(call)).count(),
+            },
             onset_error_s: spread(|_, beep| beep.onset_error_s.map(f64::abs)),
             offset_error_s: spread(|call, beep| Some((beep.off_s - call.truth.beep_off_s?).abs())),
             frequency_error_hz: spread(|_, beep| beep.frequency_error_hz.map(f64::abs)),
@@ -766,13 +776,22 @@ mod tests {
     fn a_beep_is_the_true_one_or_a_false_one() {
         let report = Report::new(Settings::default(), &calls(), Vec::new());
         let beeps = &report.all.beeps;
-        assert_eq!(beeps.recall, Share { hits: 1, of: 2 });
+        assert_eq!((beeps.recall, beeps.recall_clear), (Share { hits: 1, of: 2 }, Share::default()));
         assert_eq!(beeps.onset_error_s.unwrap().median, 0.05);
         assert_eq!(beeps.frequency_error_hz.unwrap().median, 3.0);
         assert_eq!(beeps.told_after_end_s.unwrap().median, 0.1);
         assert_eq!(beeps.false_in, BTreeMap::from([("machine beep".to_owned(), 1)]));
         let heard = (2.25 + 4.0 + 5.0 + 7.6 + 8.0 + 3.0 + 1.5) / 3600.0;
         assert!((beeps.false_beeps.hours - heard).abs() < 1e-4);
+    }
+
+    #[test]
+    fn clear_beeps_are_counted_apart() {
+        let mut calls = calls();
+        (calls[3].truth.beep_snr_db, calls[4].truth.beep_snr_db) = (Some(10.0), Some(9.9));
+        let report = Report::new(Settings::default(), &calls, Vec::new());
+        assert_eq!(report.all.beeps.recall, Share { hits: 1, of: 2 });
+        assert_eq!(report.all.beeps.recall_clear, Share { hits: 1, of: 1 });
     }
 
     #[test]

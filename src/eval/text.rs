@@ -112,6 +112,9 @@ fn write(out: &mut String, report: &Report) -> Result {
     writeln!(out, "\nBeeps")?;
     let beeps = &all.beeps;
     writeln!(out, "recall: {}", share(&beeps.recall))?;
+    if beeps.recall_clear.of > 0 {
+        writeln!(out, "recall of those 10 dB and more over the noise: {}", share(&beeps.recall_clear))?;
+    }
     writeln!(out, "onset error: {}", spread(beeps.onset_error_s.as_ref(), "s"))?;
     writeln!(out, "offset error: {}", spread(beeps.offset_error_s.as_ref(), "s"))?;
     writeln!(out, "frequency error: {}", spread(beeps.frequency_error_hz.as_ref(), "Hz"))?;

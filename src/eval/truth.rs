@@ -34,6 +34,8 @@ pub struct Truth {
     pub beep_off_s: Option<f64>,
     /// Its frequency in hertz.
     pub beep_hz: Option<f64>,
+    /// How far it is over the noise, in dB.
+    pub beep_snr_db: Option<f64>,
     /// The recording's length.
     pub duration_s: Option<f64>,
 }
@@ -161,6 +163,14 @@ impl Columns {
             let number = cell.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
             number.map(Some).ok_or_else(|| format!("{name}: \"{cell}\" is not a number from 0 on"))
         };
+        let decibels = |name: &str| -> Result<Option<f64>, String> {
+            let cell = text(name)?;
+            if cell.is_empty() {
+                return Ok(None);
+            }
+            let number = cell.parse().ok().filter(|number: &f64| number.is_finite());
+            number.map(Some).ok_or_else(|| format!("{name}: \"{cell}\" is not a number"))
+        };
         let file = text("file")?;
         if file.is_empty() {
             return Err("no file is named".to_owned());
@@ -183,6 +193,7 @@ impl Columns {
             beep_off_s: number("beep_off_s")?,
             // A beep of no single frequency is written with 0.
             beep_hz: number("beep_hz")?.filter(|hz| *hz > 0.0),
+            beep_snr_db: decibels("beep_snr_db")?,
             duration_s: number("duration_s")?,
         };
         for (first, from, last, to) in [
@@ -225,6 +236,8 @@ mod tests {
         assert_eq!((rows[0].file.as_str(), rows[0].label, rows[0].line), ("x y.wav", Label::Machine, 2));
         assert_eq!((rows[0].beep_on_s, rows[0].beep_off_s, rows[0].beep_hz), (Some(7.5), None, Some(1000.0)));
         assert_eq!(Truth::read(b"file,label,beep_on_s,beep_hz\na,machine,1,0\n").unwrap()[0].beep_hz, None);
+        let faint = Truth::read(b"file,label,beep_on_s,beep_snr_db\na,machine,1,-2.5\n").unwrap();
+        assert_eq!(faint[0].beep_snr_db, Some(-2.5));
         assert_eq!((rows[1].file.as_str(), rows[1].beep_on_s, rows[1].line), ("z.flac", None, 4));
         assert_eq!(Truth::read(b"file;label\na.wav;sit\n").unwrap()[0].label, Label::Sit);
     }

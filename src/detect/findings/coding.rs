@@ -288,16 +288,24 @@ impl Course {
     }
 }
 
+/// Where in a hop's flags its tones begin that are notes of a tune, and how many have room. (Findings that were written before there was
+/// such a thing have none.)
+const FIRST_NOTE: u32 = 2;
+const MOST_NOTES: usize = 6;
+
 /// Writes what is rare: tones that ended, and what the network or a fax machine said.
 pub(super) fn write_rare(evidence: &Evidence, out: &mut Out) {
     out.number(evidence.beeps.len() as u64);
-    for Candidate { beep: Beep { on, off, hz, level_db }, features: _, score, repeats } in &evidence.beeps {
+    let mut notes = 0;
+    for (n, candidate) in evidence.beeps.iter().enumerate() {
+        let Candidate { beep: Beep { on, off, hz, level_db }, features: _, score, repeats, is_note } = candidate;
         out.time(*on);
         out.time(*off);
         [*hz, *level_db, *score].into_iter().for_each(|number| out.float(number));
         out.number(u64::from(*repeats));
+        notes |= u8::from(*is_note && n < MOST_NOTES) << n.min(MOST_NOTES);
     }
-    let flags = u8::from(evidence.sit.is_some()) | u8::from(evidence.progress.is_some()) << 1;
+    let flags = u8::from(evidence.sit.is_some()) | u8::from(evidence.progress.is_some()) << 1 | notes << FIRST_NOTE;
     out.byte(flags);
     if let Some(Sit { on, kind, hz }) = evidence.sit {
         out.time(on);
@@ -347,9 +355,12 @@ pub(super) fn read_rare(evidence: &mut Evidence, input: &mut In<'_>) -> Result<(
         let beep = Beep { on, off, hz, level_db };
         // What the classifier saw is not kept: its score is.
         let features = [0.0; BEEP_FEATURES];
-        evidence.beeps.push(Candidate { beep, features, score, repeats: small(input.number()?)? });
+        evidence.beeps.push(Candidate { beep, features, score, repeats: small(input.number()?)?, is_note: false });
     }
     let flags = input.byte()?;
+    for (n, candidate) in evidence.beeps.iter_mut().enumerate().take(MOST_NOTES) {
+        candidate.is_note = flags >> FIRST_NOTE >> n & 1 != 0;
+    }
     if flags & 1 != 0 {
         let on = input.time()?;
         let kind = *SIT_KINDS.get(usize::from(input.byte()?)).ok_or(FindingsError::Malformed)?;

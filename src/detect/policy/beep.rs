@@ -19,7 +19,7 @@ const BEEP_BELOW_SPEECH_DB: f32 = 36.0;
 const FAINT_BELOW_SPEECH_DB: f32 = 24.0;
 const FAINT_SURE: f32 = 0.95;
 /// A beep's length is measured to within this, in ms.
-const EDGES_MS: u64 = 8;
+const EDGES_MS: u64 = 10;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
 const PIP_MS: u64 = 200;
 const PIP_WAIT_MS: u64 = 215;
@@ -44,6 +44,8 @@ const RING_MS: u64 = 700;
 const RING_HZ: f32 = 520.0;
 const RING_WAIT_MS: u64 = 5_400;
 const RING_PAIR_WAIT_MS: u64 = 2_300;
+/// Probability of a ring or a busy tone from which a tone of their frequencies with nothing said before is none but theirs.
+const PROGRESS_SURE: f32 = 0.9;
 /// A ring's first part may be taken for speech: less of it than this, in ms, is nothing said before such a tone.
 const RING_SAID_MS: u64 = 900;
 /// The like for the first tone of SIT, with the tones that follow it, and for a fax's answer tone, which changes its phase.
@@ -65,6 +67,9 @@ impl Policy {
         for candidate in &evidence.beeps {
             if candidate.repeats > 0 {
                 self.held = None;
+            }
+            if candidate.is_note {
+                self.pip = None;
             }
             if !self.is_beep(candidate, view, gate) {
                 continue;
@@ -100,7 +105,11 @@ impl Policy {
             return None;
         }
         // The parts of two rings that beat may have been joined like pips.
-        if self.listen.goal != Goal::Beep && !said && is_ring(&beep) {
+        if !said && is_ring(&beep) && self.listen.goal != Goal::Beep {
+            return None;
+        }
+        let progress = view.belief.of(Label::Ringback) + view.belief.of(Label::Busy);
+        if !said && PROGRESS_HZ.contains(&beep.hz) && progress >= PROGRESS_SURE {
             return None;
         }
         let length = beep.off.ms_since(beep.on);
@@ -110,7 +119,8 @@ impl Policy {
             return None;
         }
         let (shortest, longest) = (self.settings.beep_min_ms, self.settings.beep_max_ms);
-        if length + EDGES_MS < shortest || length > longest + EDGES_MS {
+        // Pips together may last longer than one tone may.
+        if length + EDGES_MS < shortest || self.pip_ms > longest + EDGES_MS {
             return None;
         }
         let tone = format!("beep {:.0} Hz, {:.2} s", beep.hz, length as f32 / 1000.0);
@@ -224,7 +234,7 @@ mod tests {
     use super::*;
     use crate::audio::SampleTime;
     use crate::detect::activity::Cadence;
-    use crate::detect::belief::Belief;
+    use crate::detect::belief::{Belief, CLASSES, Posteriors};
     use crate::detect::{BEEP_FEATURES, Config, Listen};
 
     fn policy() -> Policy {
@@ -235,7 +245,7 @@ mod tests {
     fn candidate(ms: u64, score: f32) -> Candidate {
         let on = SampleTime(40_000);
         let beep = Beep { on, off: on.plus_ms(ms), hz: 1000.0, level_db: -20.0 };
-        Candidate { beep, features: [0.0; BEEP_FEATURES], score, repeats: 0 }
+        Candidate { beep, features: [0.0; BEEP_FEATURES], score, repeats: 0, is_note: false }
     }
 
     #[test]
@@ -305,6 +315,55 @@ mod tests {
             (Some(PROGRESS_WAIT_MS), Some(PROGRESS_WAIT_MS))
         );
         assert_eq!((doubt(425.0, 1_000, false), doubt(700.0, 1_000, true)), (None, None));
+    }
+
+    /// What is told of tones of 1 s at most, that have all ended, long after the last one's end.
+    fn told_of(tones: &[Beep], belief: Belief) -> Option<Beep> {
+        let mut policy = policy();
+        policy.settings.beep_max_ms = 1_000;
+        let ends = tones.iter().map(|beep| (beep.off.plus_ms(20), Some(*beep)));
+        let last = (tones.last().unwrap().off.plus_ms(PIP_END_MS), None);
+        let mut outcome = None;
+        for (now, beep) in ends.chain([last]) {
+            let beeps = beep.into_iter().map(|beep| Candidate { beep, ..candidate(100, 0.99) }).collect();
+            let view = policy.view(now, None, belief);
+            outcome = policy.by_beep(&Evidence { beeps, ..Evidence::nothing(now) }, &view, -45.0);
+            if outcome.is_some() {
+                break;
+            }
+        }
+        outcome.and_then(|outcome| outcome.timeline.beep)
+    }
+
+    #[test]
+    fn where_the_model_is_sure_of_a_ring_its_tone_is_no_beep() {
+        let sure_of = |label: Label, probability: f32| {
+            let mut posteriors = Posteriors::default();
+            for (class, place) in CLASSES.iter().zip(&mut posteriors) {
+                *place = if *class == label { probability } else { (1.0 - probability) / 9.0 };
+            }
+            Belief::model(posteriors)
+        };
+        let tone = |hz| [Beep { hz, ..candidate(300, 0.99).beep }];
+        assert_eq!(told_of(&tone(425.0), Belief::rules(None)), Some(tone(425.0)[0]));
+        assert_eq!(told_of(&tone(425.0), sure_of(Label::Ringback, 0.8)), Some(tone(425.0)[0]));
+        assert_eq!(told_of(&tone(425.0), sure_of(Label::Ringback, 0.95)), None);
+        // Other tones are not the network's.
+        assert_eq!(told_of(&tone(1000.0), sure_of(Label::Ringback, 0.95)), Some(tone(1000.0)[0]));
+    }
+
+    #[test]
+    fn pips_together_may_last_longer_than_one_tone() {
+        let pip = |n: u64, ms| {
+            let on = SampleTime(40_000).plus_ms(n * 320);
+            // No frequency of the network's, which would be waited for.
+            Beep { on, off: on.plus_ms(ms), hz: 700.0, level_db: -20.0 }
+        };
+        let pips: Vec<Beep> = (0..5).map(|n| pip(n, 150)).collect();
+        let whole = Beep { off: pips[4].off, ..pips[0] };
+        assert_eq!(told_of(&pips, Belief::rules(None)), Some(whole), "1.43 s");
+        assert_eq!(told_of(&[pip(0, 1_005)], Belief::rules(None)), Some(pip(0, 1_005)));
+        assert_eq!(told_of(&[pip(0, 1_020)], Belief::rules(None)), None);
     }
 
     #[test]
