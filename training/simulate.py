@@ -395,6 +395,25 @@ def click(rng):
     return rng.normal(0, 1, n) * np.exp(-5 * np.arange(n) / n) * 10 ** (rng.uniform(-30, -8) / 20)
 
 
+def beep_snr_db(sound, on_s, off_s):
+    """How far a beep is over the noise: the level of its loudest frequency in its louder half, against all from 250 to 3450 Hz in the
+    second after it, or, where the call is over then, in the half second before it.
+    """
+    window, size = np.hanning(256), 256
+    def spectra(start, stop):
+        places = range(max(0, start), min(stop, len(sound)) - size + 1, 80)
+        return np.array([np.abs(np.fft.rfft(window * sound[n : n + size])) ** 2 for n in places]).reshape(-1, size // 2 + 1)
+    on, off = int(on_s * RATE), int(off_s * RATE)
+    tone, noise = spectra(on - 64, max(off + 64, on + size + 16)), spectra(off + 400, off + 400 + RATE)
+    if len(noise) < 5:
+        noise = spectra(on - 4000, on - 400)
+    if not len(tone) or not len(noise):
+        return None
+    louder = np.median(np.sort(tone, 0)[len(tone) // 2 :], 0)
+    peak = 8 + int(louder[8:110].argmax())
+    return float(10 * np.log10((louder[peak - 1 : peak + 2].sum() + 1e-12) / (noise.mean(0)[8:110].sum() + 1e-12)))
+
+
 def background(call, n):
     """Recorded noise for the whole call, or None for a steady one."""
     if not call.chance(0.5):
@@ -477,10 +496,12 @@ def make(job):
     if label == "machine" and ordinary:
         detail = "beep" if beep else "nobeep"
     sf.write(Path(out) / name, sound.astype(np.float32), RATE, subtype="PCM_16")
+    snr_db = beep_snr_db(sound, *beep) if beep else None
     return {
         "file": name, "label": label, "detail": detail, "form": "ordinary" if ordinary else "hard", "fold": fold, "duration_s": round(n / RATE, 3),
         "speech_on_s": "" if onset is None else round(onset, 3), "greeting_end_s": "" if end is None else round(min(end, n / RATE), 3),
         "beep_on_s": "" if beep is None else round(beep[0], 3), "beep_off_s": "" if beep is None else round(beep[1], 3), "beep_hz": "",
+        "beep_snr_db": "" if snr_db is None else round(snr_db, 1),
         "segments": json.dumps([(round(t, 3), c) for t, c in segments]),
         "source": "|".join(sorted({clip.source for clip in call.used})), "clips": "|".join(sorted({clip.name for clip in call.used})),
         "tts": int(any(clip.tts for clip in call.used)), **done,

@@ -4,6 +4,7 @@ mod aims;
 pub mod baseline;
 mod charts;
 mod comparison;
+mod moments;
 mod page;
 mod picture;
 mod plots;
@@ -16,13 +17,14 @@ mod truth;
 
 pub use aims::{Aim, Reached};
 pub use comparison::{Answer, Contender};
+pub use moments::{Early, SpeakAt};
 pub use page::{page, picture_page};
 pub use picture::picture;
 pub use plots::plots;
 pub use points::{Cases, Minds};
 pub use report::{
-    Beeps, Call, Early, Failed, Figures, Group, OfLabel, OperatingPoint, Report, Row, Settings, SpeakAt, Told,
-    ToldBeep, Within, WorstFold,
+    Beeps, Call, Failed, Figures, Group, OfLabel, OperatingPoint, Report, Row, Settings, Told, ToldBeep, Within,
+    WorstFold,
 };
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};
