@@ -10,6 +10,7 @@ mod picture;
 mod plots;
 mod points;
 mod report;
+mod settings;
 mod statistics;
 mod stress;
 mod text;
@@ -22,10 +23,8 @@ pub use page::{page, picture_page};
 pub use picture::picture;
 pub use plots::plots;
 pub use points::{Cases, Minds};
-pub use report::{
-    Beeps, Call, Failed, Figures, Group, OfLabel, OperatingPoint, Report, Row, Settings, Told, ToldBeep, Within,
-    WorstFold,
-};
+pub use report::{Beeps, Call, Failed, Figures, Group, OfLabel, Report, Row, Told, ToldBeep, Within, WorstFold};
+pub use settings::{OperatingPoint, Settings};
 pub use statistics::{Auc, Bin, Calibration, Rate, RocPoint, Share, Spread, roc};
 pub use stress::{Codec, Stress};
 pub use text::text;

@@ -10,6 +10,7 @@ use crate::eval::Truth;
 use crate::eval::aims::{Aim, aims};
 use crate::eval::comparison::Contender;
 use crate::eval::moments::{Early, SpeakAt};
+use crate::eval::settings::Settings;
 use crate::eval::statistics::{Auc, Calibration, Rate, RocPoint, Share, Spread, roc, round};
 
 /// A beep told so near the true one's beginning is the true one, in seconds.
@@ -32,50 +33,6 @@ pub struct Call {
     pub early: Vec<Provisional>,
     /// Length of the recording.
     pub duration_s: f64,
-}
-
-/// What was measured, and with what.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Settings {
-    /// The table.
-    pub truth: String,
-    /// URI of the grammar.
-    pub grammar: String,
-    /// What it listens for: "answer", "beep" or "voicemail".
-    pub goal: &'static str,
-    /// What ran the model.
-    pub backend: String,
-    /// The model that was asked for, if not the built-in one.
-    pub model: Option<String>,
-    /// Models that the table names, each for some of the calls.
-    pub models: Vec<String>,
-    /// The table of operating points, if not the built-in one.
-    pub points: Option<String>,
-    /// The row of it that served.
-    pub operating_point: OperatingPoint,
-    /// The version of the program.
-    pub version: String,
-    /// What was done to the recordings, in words; empty if nothing.
-    pub stress: Vec<String>,
-    /// Whether what is told before the decision, and corrects it, was asked for.
-    pub provisional: bool,
-}
-
-/// A row of the table of operating points, and what chose it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct OperatingPoint {
-    /// Whose rows: "model" or "rules".
-    pub of: &'static str,
-    /// Its number, from 1, the fastest.
-    pub row: usize,
-    /// How many there are.
-    pub rows: usize,
-    /// The dial, 0.0 to 1.0.
-    pub speed_vs_accuracy: f64,
-    /// The share of people that may be lost, 0.0 to 1.0.
-    pub max_human_loss: f64,
-    /// The share that it was measured to lose, if it was.
-    pub human_loss: Option<f64>,
 }
 
 /// A recording of which nothing can be told.
@@ -624,7 +581,7 @@ impl Beeps {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::detect::{Alternative, Beep, End, Method, Timeline};
 
@@ -655,7 +612,7 @@ pub(super) mod tests {
         Call { truth, outcome, early: Vec::new(), duration_s: 36.0 }
     }
 
-    pub(in crate::eval) fn calls() -> Vec<Call> {
+    fn calls() -> Vec<Call> {
         use Label::{Beep as Bip, Human, Ivr, Machine, Silence, Sit, Unknown};
         vec![
             call("a,human,short,0.5,1.5,,,,x,ulaw", (Human, 0.9), (Machine, 0.1), 2.25, None),
@@ -736,6 +693,48 @@ pub(super) mod tests {
         assert_eq!(aim("machine told as a machine").reached, crate::eval::Reached::Goal);
         assert_eq!(aim("ivr told as ivr").reached, crate::eval::Reached::Nothing);
         assert_eq!(aim("screening told as screening").reached, crate::eval::Reached::NotMeasured);
+    }
+
+    #[test]
+    fn what_was_told_early_and_corrected_is_counted() {
+        let mut calls = calls();
+        let early = |label, seconds: f64| Provisional {
+            label,
+            confidence: 0.6,
+            started: SampleTime(0),
+            at: SampleTime((seconds * 8000.0) as u64),
+            method: Method::Rules,
+            reason: String::new(),
+            corrects: None,
+            beep: None,
+        };
+        // A person told at once, one told a machine who is a person after all, a machine that was a person first.
+        calls[0].early = vec![early(Label::Human, 1.25)];
+        calls[2].early = vec![early(Label::Machine, 3.0), early(Label::Human, 5.5)];
+        calls[3].early = vec![early(Label::Human, 2.0), early(Label::Machine, 6.0)];
+        assert_eq!(Report::new(Settings::default(), &calls, Vec::new()).early, None);
+        let settings = Settings { provisional: true, ..Settings::default() };
+        let told = Report::new(settings, &calls, Vec::new()).early.unwrap();
+        assert_eq!((told.told, told.first_right), (Share { hits: 3, of: 6 }, Share { hits: 1, of: 3 }));
+        assert_eq!((told.first_kept, told.before_decision_s.unwrap().median), (Share { hits: 2, of: 3 }, 2.0));
+        assert_eq!((told.corrected, told.corrected_right), (Share { hits: 1, of: 6 }, Share { hits: 1, of: 1 }));
+    }
+
+    #[test]
+    fn moments_to_speak_are_counted() {
+        let mut calls = calls();
+        // One while the menu speaks, one after it, one at the beep's end and one long before it, one to a person.
+        let silent = call("h,machine,nobeep,0.5,4.0,,,,z,ulaw", (Label::Machine, 0.8), (Label::Human, 0.1), 7.1, None);
+        calls.push(silent);
+        for (place, seconds) in [(5, 8.5), (7, 7.0), (3, 7.55), (4, 2.5), (2, 5.0)] {
+            calls[place].outcome.timeline.speak_at = Some(SampleTime((seconds * 8000.0_f64).round() as u64));
+        }
+        let told = Report::new(Settings::default(), &calls, Vec::new()).speak_at;
+        assert_eq!((told.without_beep, told.over_greeting), (Share { hits: 2, of: 2 }, Share { hits: 1, of: 2 }));
+        assert_eq!((told.with_beep, told.before_beep), (Share { hits: 2, of: 2 }, Share { hits: 1, of: 2 }));
+        assert_eq!(told.people, Share { hits: 1, of: 3 });
+        let medians = [told.after_greeting_s, told.after_beep_s].map(|spread| spread.unwrap().median);
+        assert_eq!(medians, [3.0, 0.05]);
     }
 
     #[test]
