@@ -370,6 +370,16 @@ mod tests {
     }
 
     #[test]
+    fn without_streams_nothing_is_behind() {
+        let (start, late) = (Instant::now(), Duration::from_millis(200));
+        let mut pace = Pace::new(Duration::from_millis(100));
+        let turned: Vec<_> = (0..3).map(|n| pace.tick(start + late * n, late)).collect();
+        assert_eq!((turned, pace.asks()), (vec![None, None, Some(Turned::Off)], false));
+        assert_eq!((pace.idle(), pace.asks()), (Some(Turned::On), true));
+        assert_eq!(pace.idle(), None);
+    }
+
+    #[test]
     fn calls_are_refused_before_the_processors_are_full_and_taken_again_when_they_clearly_are_not() {
         let mut admission = Admission::new(1_000, 0.85, 50);
         assert_eq!(admission.decide(&measured(400, 0.84)), None);
