@@ -586,13 +586,7 @@ mod tests {
     use crate::detect::{Alternative, Beep, End, Method, Timeline};
 
     /// A table's line; and what was told: label, confidence, another label's confidence, decided, beep's beginning.
-    pub(in crate::eval) fn call(
-        line: &str,
-        told: (Label, f32),
-        other: (Label, f32),
-        decided: f64,
-        beep_on: Option<f64>,
-    ) -> Call {
+    fn call(line: &str, told: (Label, f32), other: (Label, f32), decided: f64, beep_on: Option<f64>) -> Call {
         let head = "file,label,detail,speech_on_s,greeting_end_s,beep_on_s,beep_off_s,beep_hz,source,codec,fold\n";
         let truth = Truth::read(format!("{head}{line}\n").as_bytes()).unwrap().remove(0);
         let at = |seconds: f64| SampleTime((seconds * 8000.0).round() as u64);

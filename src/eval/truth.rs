@@ -155,22 +155,15 @@ impl Columns {
             let cell = self.places.get(name).and_then(|place| record.get(*place)).unwrap_or_default();
             std::str::from_utf8(cell).map(str::to_owned).map_err(|_| format!("{name} is not UTF-8"))
         };
-        let number = |name: &str| -> Result<Option<f64>, String> {
+        let number_from = |name: &str, least: f64, kind: &str| -> Result<Option<f64>, String> {
             let cell = text(name)?;
             if cell.is_empty() {
                 return Ok(None);
             }
-            let number = cell.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
-            number.map(Some).ok_or_else(|| format!("{name}: \"{cell}\" is not a number from 0 on"))
+            let number = cell.parse().ok().filter(|number: &f64| number.is_finite() && *number >= least);
+            number.map(Some).ok_or_else(|| format!("{name}: \"{cell}\" is not {kind}"))
         };
-        let decibels = |name: &str| -> Result<Option<f64>, String> {
-            let cell = text(name)?;
-            if cell.is_empty() {
-                return Ok(None);
-            }
-            let number = cell.parse().ok().filter(|number: &f64| number.is_finite());
-            number.map(Some).ok_or_else(|| format!("{name}: \"{cell}\" is not a number"))
-        };
+        let number = |name: &str| number_from(name, 0.0, "a number from 0 on");
         let file = text("file")?;
         if file.is_empty() {
             return Err("no file is named".to_owned());
@@ -193,7 +186,7 @@ impl Columns {
             beep_off_s: number("beep_off_s")?,
             // A beep of no single frequency is written with 0.
             beep_hz: number("beep_hz")?.filter(|hz| *hz > 0.0),
-            beep_snr_db: decibels("beep_snr_db")?,
+            beep_snr_db: number_from("beep_snr_db", f64::MIN, "a number")?,
             duration_s: number("duration_s")?,
         };
         for (first, from, last, to) in [

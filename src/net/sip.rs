@@ -217,7 +217,6 @@ impl Shell {
             }
         }
         self.obey(now);
-        self.endpoint.set_load(self.calls.load());
     }
 
     fn take(&mut self, now: Instant, peer: Peer, message: Message) {

@@ -290,22 +290,24 @@ impl Course {
 
 /// Where in a hop's flags its tones begin that are notes of a tune, and how many have room. (Findings that were written before there was
 /// such a thing have none.)
-const FIRST_NOTE: u32 = 2;
+const FIRST_NOTE: usize = 2;
 const MOST_NOTES: usize = 6;
 
 /// Writes what is rare: tones that ended, and what the network or a fax machine said.
 pub(super) fn write_rare(evidence: &Evidence, out: &mut Out) {
     out.number(evidence.beeps.len() as u64);
-    let mut notes = 0;
+    let mut notes = 0_u8;
     for (n, candidate) in evidence.beeps.iter().enumerate() {
         let Candidate { beep: Beep { on, off, hz, level_db }, features: _, score, repeats, is_note } = candidate;
         out.time(*on);
         out.time(*off);
         [*hz, *level_db, *score].into_iter().for_each(|number| out.float(number));
         out.number(u64::from(*repeats));
-        notes |= u8::from(*is_note && n < MOST_NOTES) << n.min(MOST_NOTES);
+        if *is_note && n < MOST_NOTES {
+            notes |= 1 << (FIRST_NOTE + n);
+        }
     }
-    let flags = u8::from(evidence.sit.is_some()) | u8::from(evidence.progress.is_some()) << 1 | notes << FIRST_NOTE;
+    let flags = u8::from(evidence.sit.is_some()) | u8::from(evidence.progress.is_some()) << 1 | notes;
     out.byte(flags);
     if let Some(Sit { on, kind, hz }) = evidence.sit {
         out.time(on);
@@ -359,7 +361,7 @@ pub(super) fn read_rare(evidence: &mut Evidence, input: &mut In<'_>) -> Result<(
     }
     let flags = input.byte()?;
     for (n, candidate) in evidence.beeps.iter_mut().enumerate().take(MOST_NOTES) {
-        candidate.is_note = flags >> FIRST_NOTE >> n & 1 != 0;
+        candidate.is_note = flags >> (FIRST_NOTE + n) & 1 != 0;
     }
     if flags & 1 != 0 {
         let on = input.time()?;
@@ -415,4 +417,26 @@ pub(super) fn read_posteriors(input: &mut In<'_>) -> Result<Option<Posteriors>, 
         *one = input.float()?;
     }
     Ok(Some(told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_tones_are_notes_is_read_as_it_was_written() {
+        let tone = |n: u64, is_note| {
+            let on = SampleTime(n * 1_000);
+            let beep = Beep { on, off: on.plus_ms(80), hz: 500.0, level_db: -20.0 };
+            Candidate { beep, features: [0.0; BEEP_FEATURES], score: 0.1, repeats: 2, is_note }
+        };
+        let now = SampleTime(9_000);
+        let beeps = [tone(1, false), tone(2, true), tone(3, true)].into_iter().collect();
+        let evidence = Evidence { beeps, ..Evidence::nothing(now) };
+        let mut out = Out::default();
+        write_rare(&evidence, &mut out);
+        let mut read = Evidence::nothing(now);
+        read_rare(&mut read, &mut In(&out.0)).unwrap();
+        assert_eq!(read.beeps, evidence.beeps);
+    }
 }
