@@ -5,7 +5,7 @@
 One step of 100 ms per run. Inputs `features` [batch, F] (as the detector computes them) and `state` [batch, S] (zeros at
 first); outputs `posteriors` [batch, C] and `state_out` [batch, S]. Normalisation and temperature are inside.
 Two networks side by side: their states lie one after the other in `state` (of each, the lower layer's before the upper's), the
-mean of their posteriors is told.
+posteriors are those of the mean of their logits.
 Operators: Slice, Sub, Mul, MatMul, Add, Tanh, Sigmoid, Split, Softmax, Concat. Opset 17. Metadata: classes, feature version.
 """
 
@@ -41,7 +41,7 @@ def build(weights):
     width = max(len(p["mean"]) for p in parts.values())
     layers = [(f"{network}.{prefix}", units) for network, p in parts.items() for prefix, units in layers_of(p)]
     constants = {
-        "one": np.array([1.0], np.float32), "share": np.array([1.0 / len(parts)], np.float32), "states": np.array([units for _, units in layers], np.int64),
+        "one": np.array([1.0], np.float32), "states": np.array([units for _, units in layers], np.int64),
         "columns": np.array([1], np.int64), "width": np.array([width], np.int64), "level": np.array([train.LEVEL], np.int64),
     }
     nodes = []
@@ -73,9 +73,10 @@ def build(weights):
     told = []
     for network, p in parts.items():
         at = f"{network}."
+        share = np.float32(train.SHARES[network] / temperature)
         of_layers = [f"{prefix}{name}" for prefix, _ in layers_of(p) for name in ("in_w", "in_b", "rec_w", "rec_b")]
         constants |= {f"{at}{name}": p[name] for name in ("mean", "front_w", "front_b", *of_layers)}
-        constants |= {f"{at}scale": 1.0 / p["std"], f"{at}out_w": p["out_w"] / temperature, f"{at}out_b": p["out_b"] / temperature + train.LEAN}
+        constants |= {f"{at}scale": 1.0 / p["std"], f"{at}out_w": share * p["out_w"], f"{at}out_b": share * p["out_b"] + (0 if told else train.LEAN)}
         heard = "features"
         if len(p["mean"]) < width:
             constants[f"{at}from"] = np.array([width - len(p["mean"])], np.int64)
@@ -86,11 +87,11 @@ def build(weights):
             heard = recur(heard, f"{at}{prefix}", units)
             if prefix:
                 heard = node("Concat", [heard, node("Slice", [normalised, "level", "width", "columns"], f"{at}cadence")], f"{at}both", axis=1)
-        told.append(node("Softmax", [linear(heard, at, "out")], f"{at}posteriors", axis=1))
+        told.append(linear(heard, at, "out"))
     total = told[0]
-    for n, posteriors in enumerate(told[1:], 1):
-        total = node("Add", [total, posteriors], f"sum_{n}")
-    node("Mul", [total, "share"], "posteriors")
+    for n, logits in enumerate(told[1:], 1):
+        total = node("Add", [total, logits], f"sum_{n}")
+    node("Softmax", [total], "posteriors", axis=1)
     node("Concat", [f"{at}state_out" for at, _ in layers], "state_out", axis=1)
 
     def value(name, size):

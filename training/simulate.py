@@ -23,6 +23,8 @@ from scipy.signal import resample_poly
 
 import bank
 import channel
+import noises
+import songs
 import tones
 
 RATE = 8000
@@ -334,8 +336,13 @@ def screening(call):
 
 
 def music(call):
-    if call.chance(0.4):
-        call.put(tones.edges(tones.music(call.rng, call.uniform(6, 16)), call.uniform(0.01, 0.5)) * 0.1)
+    if call.chance(0.4 if call.ordinary else 0.6):
+        if call.ordinary or call.chance(0.25):
+            sound = tones.music(call.rng, call.uniform(6, 16))
+        else:
+            singer = call.long_clip("tts_human" if call.chance(0.5) else "speech_other", 2.0) if call.chance(0.5) else None
+            sound = songs.song(call.rng, call.uniform(6, 16), singer and singer.sound)
+        call.put(tones.edges(sound, call.uniform(0.01, 0.5)) * 0.1)
         return "made"
     clip = call.clip("music")
     begin = int(call.uniform(0, max(0, len(clip.sound) / RATE - 6)) * RATE)
@@ -375,11 +382,11 @@ def silence(call):
         call.wait(call.uniform(0.5, 3.0))
         if call.chance(0.5):
             call.put(click(call.rng))
+        elif call.ordinary:
+            # These calls, which accuracy is measured on, stay as they were.
+            call.put(tones.edges(call.choose(CLIPS["noise"]).sound[: int(call.uniform(0.1, 2.0) * RATE)].copy() * 10 ** (call.uniform(-30, -8) / 20), 0.05))
         else:
-            clip = call.choose(CLIPS["noise"])
-            # The ordinary calls, which accuracy is measured on, stay as they were.
-            begin = 0 if call.ordinary else int(call.rng.integers(max(1, len(clip.sound) - RATE // 2)))
-            call.put(tones.edges(clip.sound[begin : begin + int(call.uniform(0.1, 2.0) * RATE)].copy() * 10 ** (call.uniform(-30, -8) / 20), 0.05))
+            call.put(tones.edges(noise(call, call.choose([call.uniform(0.1, 2.0), call.uniform(0.5, 6.0)])), 0.05) * 0.1 * 10 ** (call.uniform(-30, -4) / 20))
     return ""
 
 
@@ -414,10 +421,22 @@ def beep_snr_db(sound, on_s, off_s):
     return float(10 * np.log10((louder[peak - 1 : peak + 2].sum() + 1e-12) / (noise.mean(0)[8:110].sum() + 1e-12)))
 
 
+def noise(call, seconds):
+    """A noise, RMS about 1: recorded, recorded and changed, or made up."""
+    if call.chance(0.5):
+        return noises.made(call.rng, seconds)
+    sound = call.choose(CLIPS["noise"]).sound
+    begin = int(call.rng.integers(max(1, len(sound) - RATE // 2)))
+    sound = sound[begin : begin + int(2 * seconds * RATE)]
+    return (noises.changed(call.rng, sound) if call.chance(0.6) else sound * 10.0)[: int(seconds * RATE)].copy()
+
+
 def background(call, n):
-    """Recorded noise for the whole call, or None for a steady one."""
+    """Recorded noise, or one made up, for the whole call; None for a steady one."""
     if not call.chance(0.5):
         return None
+    if not call.ordinary and call.chance(0.5):
+        return np.resize(noise(call, n / RATE), n).astype(np.float64)
     clip = call.choose(CLIPS["noise"] + CLIPS["music"][:4])
     begin = int(call.rng.integers(len(clip.sound)))
     return np.resize(np.roll(clip.sound, -begin), n).astype(np.float64)

@@ -36,13 +36,15 @@ LEARNT = 120
 """Steps of a call that are learned from, at most: most is decided in less than 12 s."""
 # Places in the features (src/detect/features.rs): the bands of five parts come first, then the level.
 BANDS, PARTS, LEVEL, SPEAKING, PAUSE, SPOKEN = 24, 5, 120, 129, 132, 138
-# Two networks side by side, whose posteriors are averaged: one is told everything, the other nothing of the spectrum. What that one
+# Two networks side by side, whose logits are averaged: one is told everything, the other nothing of the spectrum. What that one
 # says rests on cadence, level, pitch and tones, which differ less from source to source. The one that is told everything has a
 # lower recurrent layer, which learns what is being said: beside its part in telling the classes, its state is to tell the embedding
 # of speech that teacher.py found (a network that others trained on far more speech than there is here). The upper layer is told
 # that state, and the cadence.
 # Name: (first feature, dense units, units of the lower recurrent layer or none, recurrent units, seed).
 NETWORKS = {"sound": (0, 96, 96, 48, 20261120), "cadence": (LEVEL, 32, 0, 32, 50)}
+SHARES = {"sound": 0.55, "cadence": 0.45}
+"""Shares of the networks in the mean of their logits."""
 TAUGHT = 48
 """Principal components of the embedding that are to be told."""
 TEACHING = 0.5
@@ -249,8 +251,9 @@ def predict(p, x):
 
 
 def posteriors(logits, temperature):
-    """The mean of the networks' posteriors; `logits` has a row for each."""
-    return np.mean([softmax(z / temperature + LEAN) for z in logits], 0)
+    """What the networks say together; `logits` has a row for each, or one row of one of them alone."""
+    shares = [SHARES[network] for network in NETWORKS] if len(logits) == len(NETWORKS) else [1.0]
+    return softmax(sum(share * z for share, z in zip(shares, logits)) / temperature + LEAN)
 
 
 def softmax(z):
@@ -274,7 +277,7 @@ def auc(score, positive):
 def temperature_of(logits, y, w):
     """The temperature that makes the posteriors of unseen calls most likely, and the negative log-likelihood per step."""
     best = (np.inf, 1.0)
-    for t in np.linspace(0.6, 2.5, 20):
+    for t in np.linspace(0.4, 2.5, 22):
         said = np.take_along_axis(posteriors(logits, t), y[..., None], -1)[..., 0]
         best = min(best, (float(-(w * np.log(said + 1e-9)).sum() / w.sum()), float(t)))
     return best[1], best[0]

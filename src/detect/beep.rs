@@ -101,8 +101,16 @@ impl Beeps {
         }
     }
 
+    /// Forgets the first piece of a tone that begins then and is known whole now.
+    fn forget_piece(&mut self, on: SampleTime) {
+        for seen in [&mut self.recent, &mut self.clear] {
+            seen.pop_back_if(|last| last.0 == on);
+        }
+    }
+
     /// Looks at a tone that ended.
     pub(super) fn push(&mut self, tone: &Tone, around: Surroundings<'_>) -> Option<Candidate> {
+        self.forget_piece(tone.on);
         let ms = tone.ms();
         if ms < LEAST_MS || tone.level_db < FAINTEST_DB {
             return None;

@@ -51,7 +51,7 @@ impl Default for Config {
         Self {
             model: None,
             points: None,
-            max_human_loss: 0.06,
+            max_human_loss: 0.04,
             table: Points::built_in(),
             rules_only: false,
             onnxruntime: None,

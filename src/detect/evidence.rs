@@ -194,7 +194,7 @@ impl Senses {
             let share: f32 = parts.map(Track::share).sum();
             (share > TONE_SHARE).then(|| (strongest.first, strongest.level_db()))
         });
-        let mut present = tracks.iter().filter(|track| track.share() > SOUNDING_SHARE);
+        let mut present = tracks.iter().filter(|track| track.share() > SOUNDING_SHARE && !track.is_tail());
         evidence.sounding = std::array::from_fn(|_| present.next().map_or(0.0, Track::hz));
         evidence.end = hop.end;
         evidence.missing = hop.missing;

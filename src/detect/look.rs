@@ -54,7 +54,7 @@ pub(super) struct Path {
 }
 
 /// What the samples say of one component.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Look {
     /// First sample, and first one after it.
     pub(super) on: SampleTime,

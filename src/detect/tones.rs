@@ -26,12 +26,20 @@ const BEND_SHARE: f32 = 0.3;
 const BEND_LAST: f32 = 0.4;
 /// A track whose peak falls this far below its level has ended, though its frequency is still in the window.
 const FALL_DB: f32 = 9.0;
+/// A tone this much fainter than what was heard some hops before it began is that sound's end, in dB.
+const TAIL_DB: f32 = 9.0;
+/// Unless it grew so much louder from one hop to the next.
+const ROSE_DB: f32 = 3.0;
 /// Hops without the peak that end a track: a lost packet that the network filled with silence hides it for two.
 const GAP: u32 = 3;
 /// The same while sound is missing: a tone is bridged over 100 ms of loss.
 const GAP_MISSING: u32 = 10;
 /// Tracks followed at once.
 const TRACKS: usize = 8;
+/// The rest of a tone begins within this after its first piece, in ms, and differs by less, in hertz and dB.
+const HOLE_MS: u64 = 45;
+const HOLE_HZ: f32 = 15.0;
+const HOLE_DB: f32 = 6.0;
 /// Hops that make an ended track worth a closer look.
 const LEAST_HOPS: u32 = 4;
 /// Longer tracks are not looked at again: the samples of their beginning are not kept, and no beep is so long.
@@ -84,10 +92,12 @@ pub(super) struct Track {
     sum_harmonicity: f64,
     /// Loudest level of the band in the hops before it began.
     before_db: f32,
+    /// Sound grew louder when it began.
+    rose: bool,
 }
 
 impl Track {
-    fn new(hop: &Hop, peak: &Peak, before_db: f32) -> Self {
+    fn new(hop: &Hop, peak: &Peak, before_db: f32, rose: bool) -> Self {
         let mut track = Self {
             first: hop.end,
             last: hop.end,
@@ -108,6 +118,7 @@ impl Track {
             sum_db2: 0.0,
             sum_harmonicity: 0.0,
             before_db,
+            rose,
         };
         track.extend(hop, peak);
         track
@@ -165,6 +176,11 @@ impl Track {
     /// Whether the last hop showed it.
     pub(super) fn is_present(&self) -> bool {
         self.gap == 0
+    }
+
+    /// Whether it is what is left in the window of a louder sound that has ended.
+    pub(super) fn is_tail(&self) -> bool {
+        !self.rose && self.loudest_db < self.before_db - TAIL_DB
     }
 
     /// Length so far in milliseconds.
@@ -297,6 +313,34 @@ impl Tone {
     pub(super) fn ms(&self) -> u64 {
         self.off.ms_since(self.on)
     }
+
+    /// It and the tone after it as one, if that is its rest: a lost packet, or a codec that lost its way, parted them.
+    pub(super) fn with_rest(&self, rest: &Self) -> Option<Self> {
+        let goes_on = rest.on >= self.on && rest.off > self.off && rest.on.ms_since(self.off) <= HOLE_MS;
+        let same = (rest.hz - self.hz).abs() < HOLE_HZ && (rest.level_db - self.level_db).abs() < HOLE_DB;
+        // What its middle is like the longer one tells better.
+        let middle = if self.ms() < rest.ms() { rest } else { self };
+        (goes_on && same).then(|| Self {
+            on: self.on,
+            off: rest.off,
+            hz: middle.hz,
+            level_db: middle.level_db,
+            shape: Shape { rise_db: self.shape.rise_db, fall_db: rest.shape.fall_db, ..middle.shape },
+            look: Look {
+                on: self.look.on,
+                attack_ms: self.look.attack_ms,
+                on_db: self.look.on_db,
+                before_db: self.look.before_db,
+                off: rest.look.off,
+                release_ms: rest.look.release_ms,
+                off_db: rest.look.off_db,
+                after_db: rest.look.after_db,
+                ..middle.look
+            },
+            quiet_ms: self.quiet_ms,
+            past_db: self.past_db,
+        })
+    }
 }
 
 /// Follows the tones of one stream.
@@ -305,6 +349,8 @@ pub(super) struct Tones {
     tracks: Vec<Track>,
     /// What ended with the last hop without being looked at.
     pieces: SmallVec<[Piece; 1]>,
+    /// The tone that ended last: its rest may follow.
+    last: Option<Tone>,
     /// Everything is looked at: for training what is worth it.
     thorough: bool,
     /// Levels of the last hops whose sound arrived, newest last.
@@ -318,6 +364,7 @@ impl Default for Tones {
         Self {
             tracks: Vec::new(),
             pieces: SmallVec::new(),
+            last: None,
             thorough: false,
             levels: [0.0; 8],
             past: PerHop::filled(i8::MIN),
@@ -348,7 +395,7 @@ impl Tones {
         needed.map(|track| before(track.first)).min()
     }
 
-    /// Takes one hop; gives the tones whose end it shows.
+    /// Takes one hop; gives the tones whose end it shows. A tone that seemed to have ended before and went on is given again, whole.
     pub(super) fn push(&mut self, hop: &Hop, analyzer: &Analyzer, room: &mut Room) -> SmallVec<[Tone; 1]> {
         self.past.set(hop.end, if hop.tainted { i8::MIN } else { hop.level_db.clamp(-100.0, 20.0) as i8 });
         if hop.tainted {
@@ -364,7 +411,10 @@ impl Tones {
         let mut ended = SmallVec::new();
         while let Some(at) = self.tracks.iter().position(|track| track.gap >= GAP || track.gap_missing >= GAP_MISSING) {
             let track = self.tracks.swap_remove(at);
-            ended.extend(self.close(track, hop, analyzer, room));
+            let Some(tone) = self.close(track, hop, analyzer, room) else { continue };
+            let tone = self.last.as_ref().and_then(|first| first.with_rest(&tone)).unwrap_or(tone);
+            self.last = Some(tone.clone());
+            ended.push(tone);
         }
         ended
     }
@@ -387,6 +437,7 @@ impl Tones {
         }
         // The window reaches three hops back: what was heard before the tone is older.
         let before_db = self.levels[1..5].iter().copied().fold(f32::MIN, f32::max);
+        let rose = hop.level_db > self.levels[7] + ROSE_DB;
         for (peak, _) in hop
             .peaks
             .iter()
@@ -394,7 +445,7 @@ impl Tones {
             .filter(|(peak, taken)| !taken && peak.share >= LEAST_SHARE && peak.level_db >= LEAST_LEVEL_DB)
         {
             if self.tracks.len() < TRACKS {
-                self.tracks.push(Track::new(hop, peak, before_db));
+                self.tracks.push(Track::new(hop, peak, before_db, rose));
             }
         }
     }
@@ -501,6 +552,42 @@ mod tests {
         // The first of three special information tones: the next one follows at once.
         let first = Shape { hz: 950.0, rise_db: -1.0, fall_db: -1.0, ..beep };
         assert!(first.may_be_tone(330));
+    }
+
+    #[test]
+    fn the_rest_of_a_tone_makes_it_whole() {
+        let shape = Shape {
+            hz: 1_000.0,
+            second_hz: 0.0,
+            second_db: -60.0,
+            share: 0.98,
+            slope: 1.0,
+            wander: 0.5,
+            unsteady_db: 0.5,
+            parts: 1,
+            harmonicity: 0.97,
+            rise_db: 30.0,
+            fall_db: 3.0,
+        };
+        let tone = |on_ms: u64, ms: u64, hz: f32, level_db: f32| {
+            let (on, off) = (SampleTime(0).plus_ms(on_ms), SampleTime(0).plus_ms(on_ms + ms));
+            let look = Look { on, off, attack_ms: on_ms as f32, release_ms: on_ms as f32, ..Look::default() };
+            Tone { on, off, hz, level_db, shape, look, quiet_ms: on_ms as f32, past_db: -30.0 }
+        };
+        let first = tone(1_000, 300, 1_000.0, -20.0);
+        let rest = Tone { shape: Shape { rise_db: -1.0, fall_db: 28.0, ..shape }, ..tone(1_330, 500, 1_002.0, -21.0) };
+        let whole = first.with_rest(&rest).unwrap();
+        assert_eq!((whole.on, whole.off, whole.hz, whole.level_db), (first.on, rest.off, 1_002.0, -21.0));
+        assert_eq!((whole.shape.rise_db, whole.shape.fall_db), (30.0, 28.0));
+        assert_eq!((whole.look.attack_ms, whole.look.release_ms, whole.quiet_ms), (1_000.0, 1_330.0, 1_000.0));
+        let parted = [
+            tone(1_350, 500, 1_000.0, -20.0),
+            tone(1_330, 500, 1_020.0, -20.0),
+            tone(1_330, 500, 1_000.0, -27.0),
+            tone(900, 500, 1_000.0, -20.0),
+            tone(1_100, 200, 1_000.0, -20.0),
+        ];
+        assert!(parted.iter().all(|rest| first.with_rest(rest).is_none()));
     }
 
     /// Vowels of a pitch that wanders, then a beep: the closer look is kept for the beep.

@@ -76,7 +76,7 @@ impl Trace {
                 }
                 believed = batch.alone(model, senses.features(), &mut state).or(believed);
                 let cadence = Some(senses.activity().cadence()).filter(|cadence| cadence.speech_on.is_some());
-                let belief = believed.map_or_else(|| Belief::rules(cadence), Belief::model);
+                let belief = believed.map_or_else(|| Belief::rules(cadence), |of| Belief::model(of, cadence));
                 let of = CLASSES.map(|label| (label, belief.of(label)));
                 trace.steps.push(Step { end: evidence.end, of, method: belief.method });
             }

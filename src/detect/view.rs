@@ -113,7 +113,7 @@ mod tests {
         for (class, place) in CLASSES.iter().zip(&mut posteriors) {
             *place = of.iter().find(|(label, _)| label == class).map_or(0.0, |(_, of)| *of);
         }
-        Belief::model(posteriors)
+        Belief::model(posteriors, None)
     }
 
     #[test]

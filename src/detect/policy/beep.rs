@@ -2,6 +2,7 @@
 
 use crate::detect::beep::Candidate;
 use crate::detect::evidence::Evidence;
+use crate::detect::policy::sound::is_music;
 use crate::detect::policy::{AUTOMATED, Policy, SAID_MS};
 use crate::detect::view::View;
 use crate::detect::{Beep, Goal, Label, Method, Outcome};
@@ -23,8 +24,6 @@ const EDGES_MS: u64 = 10;
 /// Beeps up to this length may be pips of one beep: they wait for another one.
 const PIP_MS: u64 = 200;
 const PIP_WAIT_MS: u64 = 215;
-/// A tone that has begun by then is waited for until this long after the last one's end: it may be longer.
-const PIP_END_MS: u64 = 1_000;
 /// One that speech goes on after, by this much in ms, is a piece of that speech, unless it is this sure.
 const ON_MS: u64 = 50;
 const PIP_IN_SPEECH_SURE: f32 = 0.9;
@@ -33,6 +32,13 @@ const BEEP_NOTICE_MS: u64 = 100;
 /// Pips of one beep lie no further apart, in ms, and differ no more in frequency.
 const PIP_GAP_MS: u64 = 215;
 const PIP_HZ: f32 = 15.0;
+/// A tone that goes on within this, in ms, and this near, in hertz, is the rest of one: a lost packet, or a codec that lost its way, parted them.
+const REST_GAP_MS: u64 = 40;
+const REST_HZ: f32 = 100.0;
+/// It is noticed within this after the first piece's end, in ms.
+const REST_NOTICE_MS: u64 = 70;
+/// The rest of a tone need not look like a beep by itself, from this probability on.
+const REST_SURE: f32 = 0.3;
 /// Without any speech before, tones in this band may be ringback or busy: they are a beep only if no cadence has come of
 /// them after so many ms.
 const PROGRESS_HZ: std::ops::Range<f32> = 340.0..650.0;
@@ -84,24 +90,25 @@ impl Policy {
                 self.held = Some((beep, candidate.score, wait));
                 continue;
             }
-            self.pip_ms = beep.off.ms_since(beep.on);
             self.pip = Some(match self.pip.take() {
-                Some((first, score)) if is_next_pip(&first, &beep) => {
-                    (Beep { on: first.on, ..beep }, score.max(candidate.score))
-                }
-                _ => (beep, candidate.score),
+                Some(pips) => pips.and(beep, candidate.score),
+                None => Pips::of(beep, candidate.score),
             });
         }
         self.release_held(evidence, view);
-        let (beep, score) = self.pip?;
-        let since = view.now.ms_since(beep.off);
-        let next = since < PIP_END_MS && evidence.sounding.iter().any(|hz| (hz - beep.hz).abs() < PIP_HZ);
-        if self.pip_ms <= PIP_MS && (since < PIP_WAIT_MS || next) {
+        let longest = self.settings.beep_max_ms;
+        let pips = self.pip.as_mut()?;
+        let since = view.now.ms_since(pips.beep.off);
+        let sounds = |near_hz: f32| evidence.sounding.iter().any(|hz| (hz - pips.beep.hz).abs() < near_hz);
+        let (rest, next) = (sounds(REST_HZ), sounds(PIP_HZ));
+        pips.goes_on = rest && (pips.goes_on || since <= REST_NOTICE_MS);
+        let is_next = since < longest && (pips.goes_on || (next && pips.last_ms <= PIP_MS));
+        if is_next || (pips.last_ms <= PIP_MS && since < PIP_WAIT_MS) {
             return None;
         }
-        self.pip = None;
+        let Pips { beep, score, longest_ms, .. } = self.pip.take()?;
         let said = said_before(&beep, view);
-        if !said && self.is_part_of_sound(&beep) {
+        if is_music(&view.belief) || (!said && self.is_part_of_sound(&beep)) {
             return None;
         }
         // The parts of two rings that beat may have been joined like pips.
@@ -118,9 +125,8 @@ impl Policy {
         if length <= PIP_MS && spoken_on && score < PIP_IN_SPEECH_SURE {
             return None;
         }
-        let (shortest, longest) = (self.settings.beep_min_ms, self.settings.beep_max_ms);
         // Pips together may last longer than one tone may.
-        if length + EDGES_MS < shortest || self.pip_ms > longest + EDGES_MS {
+        if length + EDGES_MS < self.settings.beep_min_ms || longest_ms > longest + EDGES_MS {
             return None;
         }
         let tone = format!("beep {:.0} Hz, {:.2} s", beep.hz, length as f32 / 1000.0);
@@ -165,15 +171,15 @@ impl Policy {
         if since > BEEP_NOTICE_MS && (answered || evidence.sounding.into_iter().any(again)) {
             self.held = None;
         } else if since >= wait {
-            self.pip_ms = held.off.ms_since(held.on);
-            self.pip = Some((held, score));
+            self.pip = Some(Pips::of(held, score));
             self.held = None;
         }
     }
 
     fn is_beep(&self, candidate: &Candidate, view: &View<'_>, gate: f32) -> bool {
         let beep = &candidate.beep;
-        let pip = self.pip.is_some_and(|(first, _)| is_next_pip(&first, beep));
+        let pip = self.pip.is_some_and(|pips| is_next_pip(&pips.beep, beep));
+        let rest = self.pip.is_some_and(|pips| is_rest(&pips.beep, beep));
         let said = view.said(beep.level_db);
         let bare = self.listen.goal != Goal::Beep
             && !said
@@ -183,12 +189,13 @@ impl Policy {
         let least = BEEP_SURE.0 + (BEEP_SURE.1 - BEEP_SURE.0) * self.listen.speed_vs_accuracy.clamp(0.0, 1.0);
         let least = least + if short { SHORT_SURER } else { 0.0 };
         let least = if below_db > FAINT_BELOW_SPEECH_DB { least.max(FAINT_SURE) } else { least };
+        let least = if rest { REST_SURE } else { least };
         candidate.score >= least
             && !bare
             && beep.on >= self.started
             && beep.level_db >= gate - BEEP_BELOW_DB
             && below_db <= BEEP_BELOW_SPEECH_DB
-            && (candidate.repeats == 0 || pip)
+            && (candidate.repeats == 0 || pip || rest)
     }
 }
 
@@ -223,6 +230,55 @@ fn is_ring(beep: &Beep) -> bool {
     (PROGRESS_HZ.start..RING_HZ).contains(&beep.hz) && beep.off.ms_since(beep.on) >= RING_PART_MS
 }
 
+/// A beep that has ended, or seems to: its pips, and the pieces that they were measured in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pips {
+    /// All of it, with the frequency and level of its last pip.
+    beep: Beep,
+    /// Probability that it is a beep.
+    score: f32,
+    /// Length of its last pip, in ms.
+    last_ms: u64,
+    /// Length of its longest one, in ms.
+    longest_ms: u64,
+    /// Its rest sounds.
+    goes_on: bool,
+}
+
+impl Pips {
+    /// The first.
+    fn of(beep: Beep, score: f32) -> Self {
+        let ms = beep.off.ms_since(beep.on);
+        Self { beep, score, last_ms: ms, longest_ms: ms, goes_on: false }
+    }
+
+    /// With the tone after it: the rest of its last pip, another one, or what it makes forgotten.
+    fn and(self, next: Beep, score: f32) -> Self {
+        let begun = Self::of(next, score);
+        let rest = is_rest(&self.beep, &next);
+        if !rest && !is_next_pip(&self.beep, &next) {
+            return begun;
+        }
+        let whole_ms = if rest { self.last_ms + next.off.ms_since(self.beep.off) } else { begun.last_ms };
+        // Two pips that lie near each other look like a tone with a hole.
+        let last_ms = if self.last_ms > PIP_MS { whole_ms } else { begun.last_ms };
+        // The longer piece is measured better.
+        let known = if self.last_ms > begun.last_ms { self.beep } else { next };
+        Self {
+            beep: Beep { on: self.beep.on, off: next.off, ..known },
+            score: self.score.max(score),
+            last_ms,
+            longest_ms: self.longest_ms.max(whole_ms),
+            goes_on: false,
+        }
+    }
+}
+
+/// Whether a tone is the rest of one that seemed to have ended.
+fn is_rest(first: &Beep, next: &Beep) -> bool {
+    next.on >= first.on && next.on.ms_since(first.off) <= REST_GAP_MS && (first.hz - next.hz).abs() < REST_HZ
+}
+
 fn is_next_pip(first: &Beep, next: &Beep) -> bool {
     next.on.ms_since(first.off) <= PIP_GAP_MS && (first.hz - next.hz).abs() < PIP_HZ
 }
@@ -246,6 +302,11 @@ mod tests {
         let on = SampleTime(40_000);
         let beep = Beep { on, off: on.plus_ms(ms), hz: 1000.0, level_db: -20.0 };
         Candidate { beep, features: [0.0; BEEP_FEATURES], score, repeats: 0, is_note: false }
+    }
+
+    /// The same where no tone of the network's lies, which would be doubted.
+    fn at_700_hz(candidate: Candidate) -> Candidate {
+        Candidate { beep: Beep { hz: 700.0, ..candidate.beep }, ..candidate }
     }
 
     #[test]
@@ -322,7 +383,7 @@ mod tests {
         let mut policy = policy();
         policy.settings.beep_max_ms = 1_000;
         let ends = tones.iter().map(|beep| (beep.off.plus_ms(20), Some(*beep)));
-        let last = (tones.last().unwrap().off.plus_ms(PIP_END_MS), None);
+        let last = (tones.last().unwrap().off.plus_ms(1_000), None);
         let mut outcome = None;
         for (now, beep) in ends.chain([last]) {
             let beeps = beep.into_iter().map(|beep| Candidate { beep, ..candidate(100, 0.99) }).collect();
@@ -336,13 +397,13 @@ mod tests {
     }
 
     #[test]
-    fn where_the_model_is_sure_of_a_ring_its_tone_is_no_beep() {
+    fn where_the_model_is_sure_of_a_ring_or_of_music_its_tone_is_no_beep() {
         let sure_of = |label: Label, probability: f32| {
             let mut posteriors = Posteriors::default();
             for (class, place) in CLASSES.iter().zip(&mut posteriors) {
                 *place = if *class == label { probability } else { (1.0 - probability) / 9.0 };
             }
-            Belief::model(posteriors)
+            Belief::model(posteriors, None)
         };
         let tone = |hz| [Beep { hz, ..candidate(300, 0.99).beep }];
         assert_eq!(told_of(&tone(425.0), Belief::rules(None)), Some(tone(425.0)[0]));
@@ -350,6 +411,9 @@ mod tests {
         assert_eq!(told_of(&tone(425.0), sure_of(Label::Ringback, 0.95)), None);
         // Other tones are not the network's.
         assert_eq!(told_of(&tone(1000.0), sure_of(Label::Ringback, 0.95)), Some(tone(1000.0)[0]));
+        // Any may be a note.
+        assert_eq!(told_of(&tone(1000.0), sure_of(Label::Music, 0.8)), Some(tone(1000.0)[0]));
+        assert_eq!(told_of(&tone(1000.0), sure_of(Label::Music, 0.95)), None);
     }
 
     #[test]
@@ -364,6 +428,44 @@ mod tests {
         assert_eq!(told_of(&pips, Belief::rules(None)), Some(whole), "1.43 s");
         assert_eq!(told_of(&[pip(0, 1_005)], Belief::rules(None)), Some(pip(0, 1_005)));
         assert_eq!(told_of(&[pip(0, 1_020)], Belief::rules(None)), None);
+    }
+
+    #[test]
+    fn the_rest_of_a_tone_is_waited_for_and_need_not_look_like_a_beep() {
+        let mut policy = policy();
+        let first = at_700_hz(candidate(300, 0.9));
+        let rest =
+            Beep { on: first.beep.off.plus_ms(30), off: first.beep.off.plus_ms(900), hz: 760.0, level_db: -20.0 };
+        let mut told = |at: SampleTime, beeps, hz| {
+            let view = policy.view(at, None, Belief::rules(None));
+            policy.by_beep(&Evidence { beeps, sounding: [hz, 0.0], ..Evidence::nothing(at) }, &view, -45.0)
+        };
+        assert_eq!(told(first.beep.off.plus_ms(50), smallvec![first.clone()], 760.0), None);
+        assert_eq!(told(first.beep.off.plus_ms(500), SmallVec::new(), 760.0), None);
+        let outcome =
+            told(rest.off.plus_ms(40), smallvec![Candidate { beep: rest, score: 0.35, ..first.clone() }], 0.0);
+        let whole = outcome.and_then(|outcome| outcome.timeline.beep).unwrap();
+        assert_eq!((whole.on, whole.off, whole.hz), (first.beep.on, rest.off, rest.hz));
+    }
+
+    #[test]
+    fn what_sounds_later_is_no_rest() {
+        let first = at_700_hz(candidate(300, 0.9));
+        let told = |begun_ms: u64, hz: f32| {
+            let mut policy = policy();
+            let mut outcome = None;
+            for ms in [50, begun_ms] {
+                let now = first.beep.off.plus_ms(ms);
+                let view = policy.view(now, None, Belief::rules(None));
+                let beeps = if ms == 50 { smallvec![first.clone()] } else { SmallVec::new() };
+                let sounding = [if ms == begun_ms { hz } else { 0.0 }, 0.0];
+                outcome =
+                    outcome.or(policy.by_beep(&Evidence { beeps, sounding, ..Evidence::nothing(now) }, &view, -45.0));
+            }
+            outcome.is_some()
+        };
+        assert!(told(60, 700.0) && told(50, 850.0));
+        assert!(!told(50, 700.0));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::detect::belief::{Belief, Posteriors};
 use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
 use crate::detect::points::Point;
+use crate::detect::policy::beep::Pips;
 use crate::detect::policy::provisional::Early;
 use crate::detect::policy::sound::Sound;
 use crate::detect::policy::speech::situation;
@@ -70,10 +71,8 @@ pub(super) struct Policy {
     sound: Option<Sound>,
     /// A machine is known; the moment to speak is awaited (voicemail).
     awaiting: Option<(Label, f32)>,
-    /// A pip that may be followed by another one.
-    pip: Option<(Beep, f32)>,
-    /// Length of the last one of its pips, in ms.
-    pip_ms: u64,
+    /// A beep that may be followed by another pip, or by its rest.
+    pip: Option<Pips>,
     /// A tone that is a beep unless it is the network's, its score, and how long to wait for that in ms.
     held: Option<(Beep, f32, u64)>,
     /// A ring that no other one has followed.
@@ -131,7 +130,6 @@ impl Policy {
             sound: None,
             awaiting: None,
             pip: None,
-            pip_ms: 0,
             held: None,
             rung: None,
             beat: None,

@@ -13,6 +13,8 @@ const SOUNDS: [(Label, u64); 3] = [(Label::Music, 3_000), (Label::Sit, 1_500), (
 const SURE: f32 = 0.8;
 /// Probability from which it is told when time is over: it is likelier than all else.
 const AFTER_ALL: f32 = 0.5;
+/// Probability of music from which its tones are notes: no beep, no single ring of a fax, no busy tone.
+const MUSIC_SURE: f32 = 0.9;
 /// A tone that begins after the model has been sure of such a sound for so long, in ms, is a part of it and no beep.
 const BEFORE_BEEP_MS: u64 = 500;
 
@@ -64,6 +66,11 @@ pub(super) fn is_sound(label: Label) -> bool {
     SOUNDS.iter().any(|(sound, _)| *sound == label)
 }
 
+/// Whether the model is so sure of music that tones are a part of it.
+pub(super) fn is_music(belief: &Belief) -> bool {
+    belief.of(Label::Music) >= MUSIC_SURE
+}
+
 /// The sound that is likelier than all else, and how likely it is.
 pub(super) fn likely(belief: &Belief) -> Option<(Label, f32)> {
     let probable = SOUNDS.iter().map(|(label, _)| (*label, belief.of(*label)));
@@ -90,7 +97,7 @@ mod tests {
         let of = |class: &Label| of.iter().find(|(label, _)| label == class).map_or(0.0, |(_, of)| *of);
         let mut posteriors = Posteriors::default();
         CLASSES.iter().zip(&mut posteriors).for_each(|(class, place)| *place = of(class));
-        Belief::model(posteriors)
+        Belief::model(posteriors, None)
     }
 
     /// What is told and when, in ms, of a belief for each second.

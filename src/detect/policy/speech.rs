@@ -21,7 +21,7 @@ impl Policy {
         if step || posteriors.is_some() {
             self.belief = posteriors;
         }
-        let belief = self.belief.map_or_else(|| Belief::rules(speech), Belief::model);
+        let belief = self.belief.map_or_else(|| Belief::rules(speech), |of| Belief::model(of, speech));
         self.method = belief.method;
         if step && let Some(speech) = speech {
             let point = Arc::clone(self.point());

@@ -4,6 +4,7 @@ use crate::detect::call_progress::Progress;
 use crate::detect::evidence::Evidence;
 use crate::detect::fax::Fax;
 use crate::detect::policy::Policy;
+use crate::detect::policy::sound::is_music;
 use crate::detect::view::View;
 use crate::detect::{Label, Method, Outcome};
 
@@ -42,7 +43,7 @@ impl Policy {
                 let reason = "calling tone 1100 Hz, repeated".to_owned();
                 return Some(view.conclude(Label::Fax, FAX_SURE, Method::Rules, reason));
             }
-            Some(Fax::CallingOnce { level_db, .. }) if !view.said(level_db) => {
+            Some(Fax::CallingOnce { level_db }) if !view.said(level_db) && !is_music(&view.belief) => {
                 let reason = "calling tone 1100 Hz, 0.5 s, nothing said before".to_owned();
                 return Some(view.conclude(Label::Fax, FAX_ONCE_SURE, Method::Rules, reason));
             }
@@ -52,6 +53,9 @@ impl Policy {
         // One ring may be the last one before the answer. After a greeting it is none: a beep and a silence look alike.
         if progress.cycles < 2 {
             self.rung = Some(progress).filter(|progress| !view.said(progress.level_db));
+            return None;
+        }
+        if is_music(&view.belief) {
             return None;
         }
         // Vowels come in time, too: after speech a busy tone has to go on.
@@ -85,4 +89,37 @@ fn told(view: &View<'_>, label: Label, sure: f32, progress: &Progress) -> Outcom
     let (on, off) = (seconds(progress.on_ms), seconds(progress.off_ms));
     let reason = format!("{label} tone near {:.0} Hz, {on:.2} s on, {off:.2} s off", progress.hz);
     view.conclude(label, sure, Method::Rules, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::SampleTime;
+    use crate::detect::belief::{Belief, CLASSES, Posteriors};
+    use crate::detect::{Config, Listen};
+
+    fn sure_of_music(probability: f32) -> Belief {
+        let mut posteriors = Posteriors::default();
+        for (class, place) in CLASSES.iter().zip(&mut posteriors) {
+            *place = if *class == Label::Music { probability } else { (1.0 - probability) / 9.0 };
+        }
+        Belief::model(posteriors, None)
+    }
+
+    #[test]
+    fn where_the_model_is_sure_of_music_its_notes_are_no_busy_tone_and_no_single_ring_of_a_fax() {
+        let now = SampleTime(0).plus_ms(6_000);
+        let busy = Progress { ringing: false, on: now, on_ms: 250, off_ms: 400, hz: 534.0, level_db: -20.0, cycles: 3 };
+        let told = |evidence: Evidence, probability| {
+            let mut policy = Policy::new(Listen::default(), &Config::default(), SampleTime(0));
+            let view = policy.view(now, None, sure_of_music(probability));
+            policy.by_tones(&evidence, &view, -45.0).map(|outcome| outcome.label)
+        };
+        let busy = || Evidence { progress: Some(busy), ..Evidence::nothing(now) };
+        let once = || Evidence { fax: Some(Fax::CallingOnce { level_db: -20.0 }), ..Evidence::nothing(now) };
+        let twice = || Evidence { fax: Some(Fax::Calling { on: SampleTime(0) }), ..Evidence::nothing(now) };
+        assert_eq!((told(busy(), 0.8), told(busy(), 0.95)), (Some(Label::Busy), None));
+        assert_eq!((told(once(), 0.8), told(once(), 0.95)), (Some(Label::Fax), None));
+        assert_eq!(told(twice(), 0.95), Some(Label::Fax));
+    }
 }
