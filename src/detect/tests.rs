@@ -95,9 +95,14 @@ fn beep() -> Listen {
     Listen { goal: Goal::Beep, accepts: LabelSet::EMPTY.with(Label::Beep).with(Label::Machine), ..voicemail() }
 }
 
+/// Settings whose row of the rules is a middle one, so that Speed-Vs-Accuracy has room either way.
+fn config() -> Config {
+    Config { max_human_loss: 0.06, ..Config::default() }
+}
+
 /// What a listening from the first sample says to the sound in pieces of 20 ms; then nothing more arrives.
 fn events(listen: &Listen, sound: &Sound) -> Vec<Event> {
-    let mut detector = Detector::new(Arc::new(Config::default()));
+    let mut detector = Detector::new(Arc::new(config()));
     let mut model = Model::rules();
     detector.listen(listen.clone());
     for piece in sound.samples().chunks(160) {
@@ -440,7 +445,7 @@ fn what_cannot_match_waits_for_the_end_of_speech() {
 
 /// The operating point that serves where no model does.
 fn rules_row(dial: f32) -> Point {
-    let config = Config::default();
+    let config = config();
     config.table.choose(Method::Rules, config.max_human_loss, dial).clone()
 }
 
@@ -700,9 +705,9 @@ fn settings_are_checked() {
     let wrong = Config { beep_max_ms: 2_001, ..Config::default() };
     assert_eq!(wrong.validate(), Err("beep_max_ms: 2001 is over 2000".to_owned()));
     // What the rules lose counts where they decide.
-    let strict = |rules_only| Config { max_human_loss: 0.013, rules_only, ..Config::default() }.validate();
+    let strict = |rules_only| Config { max_human_loss: 0.02, rules_only, ..Config::default() }.validate();
     assert_eq!(strict(false), Ok(()));
-    assert!(strict(true).unwrap_err().contains("no row for rules that loses at most 0.013"), "{:?}", strict(true));
+    assert!(strict(true).unwrap_err().contains("no row for rules that loses at most 0.02"), "{:?}", strict(true));
 }
 
 proptest! {
@@ -788,7 +793,7 @@ fn nothing_is_told_early_unless_asked_for() {
 
 #[test]
 fn a_replay_tells_what_the_listening_told() {
-    let config = Config::default();
+    let config = config();
     let point = &rules_row(0.5);
     let mut by_speech = 0;
     for (name, listen, sound) in gallery() {

@@ -7,6 +7,7 @@ use crate::detect::policy::{GREETING_END_MS, SAID_BELOW_DB, SAID_MS};
 use crate::detect::{Alternative, End, Label, Method, Outcome, Timeline};
 
 /// What there is to decide on at one moment.
+#[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     /// This moment.
     pub(super) now: SampleTime,

@@ -1,6 +1,7 @@
 //! Decisions told early and corrected later, for listeners that can carry more than one.
 
 use crate::audio::SampleTime;
+use crate::detect::belief::Belief;
 use crate::detect::evidence::Evidence;
 use crate::detect::policy::Policy;
 use crate::detect::policy::speech::{automated, situation};
@@ -41,6 +42,8 @@ impl Early {
 impl Policy {
     /// A label that has become the likely one.
     pub(super) fn early(&mut self, view: &View<'_>) -> Option<Event> {
+        // Whatever has only begun is short, as what people say is: the cadence has no say yet.
+        let view = &View { belief: self.belief.map_or(view.belief, |of| Belief::model(of, None)), ..*view };
         let (label, score) = likely(view)?;
         let steps = match self.early.likely {
             Some((same, steps)) if same == label => steps + 1,
