@@ -424,8 +424,7 @@ fn what_cannot_match_waits_for_the_end_of_speech() {
     };
     let early = Listen { early_no_match: true, ..people.clone() };
     assert_eq!(at(&early, &greeting), at(&Listen::default(), &greeting), "at once, as a match");
-    let settings = Config::default();
-    let point = settings.table.choose(Method::Rules, settings.max_human_loss, people.speed_vs_accuracy);
+    let point = rules_row(people.speed_vs_accuracy);
     let over = 6.3 + f64::from(point.long.end_ms) / 1000.0;
     assert!((over..over + 0.2).contains(&at(&people, &greeting)), "{}, not {over}", at(&people, &greeting));
     // As long as it goes on.
