@@ -320,7 +320,7 @@ impl Tone {
         let same = (rest.hz - self.hz).abs() < HOLE_HZ && (rest.level_db - self.level_db).abs() < HOLE_DB;
         // What its middle is like the longer one tells better.
         let middle = if self.ms() < rest.ms() { rest } else { self };
-        (goes_on && same).then(|| Self {
+        (goes_on && same).then_some(Self {
             on: self.on,
             off: rest.off,
             hz: middle.hz,
