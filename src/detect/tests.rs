@@ -849,7 +849,7 @@ fn pips_and_the_longer_tone_after_them_are_one_beep() {
 
 #[test]
 fn a_beep_that_lost_a_packet_is_told_whole_at_its_end() {
-    // Filled with silence by the network, or dulled by a codec.
+    // The network filled it with silence.
     for (piece, hole) in [(400, 20), (400, 30), (400, 40), (150, 30), (700, 30)] {
         let beep = sound().silence(400).voice(2500).silence(400).tone(&[1000.0], piece).silence(hole);
         let outcome = outcome(&voicemail(), &beep.tone(&[1000.0], 500).silence(2500).noise(-65.0));

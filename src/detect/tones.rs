@@ -519,21 +519,24 @@ fn measure(track: &Track, shape: Shape, now: SampleTime, analyzer: &Analyzer, ro
 mod tests {
     use super::*;
 
+    /// What the hops show of a beep.
+    const BEEP: Shape = Shape {
+        hz: 1_000.0,
+        second_hz: 0.0,
+        second_db: -60.0,
+        share: 0.98,
+        slope: 1.0,
+        wander: 0.5,
+        unsteady_db: 0.5,
+        parts: 1,
+        harmonicity: 0.97,
+        rise_db: 30.0,
+        fall_db: 30.0,
+    };
+
     #[test]
     fn only_what_may_be_a_tone_is_looked_at() {
-        let beep = Shape {
-            hz: 1_000.0,
-            second_hz: 0.0,
-            second_db: -60.0,
-            share: 0.98,
-            slope: 1.0,
-            wander: 0.5,
-            unsteady_db: 0.5,
-            parts: 1,
-            harmonicity: 0.97,
-            rise_db: 30.0,
-            fall_db: 30.0,
-        };
+        let beep = BEEP;
         assert!(beep.may_be_tone(80));
         // A vowel's harmonic: it bends, and the voice goes on.
         let piece = Shape {
@@ -556,19 +559,7 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_tone_makes_it_whole() {
-        let shape = Shape {
-            hz: 1_000.0,
-            second_hz: 0.0,
-            second_db: -60.0,
-            share: 0.98,
-            slope: 1.0,
-            wander: 0.5,
-            unsteady_db: 0.5,
-            parts: 1,
-            harmonicity: 0.97,
-            rise_db: 30.0,
-            fall_db: 3.0,
-        };
+        let shape = Shape { fall_db: 3.0, ..BEEP };
         let tone = |on_ms: u64, ms: u64, hz: f32, level_db: f32| {
             let (on, off) = (SampleTime(0).plus_ms(on_ms), SampleTime(0).plus_ms(on_ms + ms));
             let look = Look { on, off, attack_ms: on_ms as f32, release_ms: on_ms as f32, ..Look::default() };
