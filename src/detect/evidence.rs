@@ -11,7 +11,7 @@ use crate::detect::fax::{Fax, Machine};
 use crate::detect::features::{Extractor, FEATURES, Features};
 use crate::detect::look;
 use crate::detect::sit::{Sit, Triplet};
-use crate::detect::spectrum::{Analyzer, Hop, Workspace};
+use crate::detect::spectrum::{Analyzer, Hop, SILENCE_DB, Workspace};
 use crate::detect::tones::{Tones, Track};
 
 /// A tone that runs counts as heard after this long, in milliseconds.
@@ -48,6 +48,8 @@ pub(super) struct Evidence {
     pub(super) progress_span: Option<(SampleTime, SampleTime, bool)>,
     /// A clear tone that runs: its first sample, nearly, and its level in dB.
     pub(super) tone: Option<(SampleTime, f32)>,
+    /// The loudest hop since listening began, in dB.
+    pub(super) loudest_db: f32,
     /// Frequencies of tones that sound now or may go on in a moment; 0 where there is none.
     pub(super) sounding: [f32; 2],
 }
@@ -67,6 +69,7 @@ impl Evidence {
             progress_suspected: false,
             progress_span: None,
             tone: None,
+            loudest_db: SILENCE_DB,
             sounding: [0.0; 2],
         }
     }
@@ -147,6 +150,7 @@ impl Senses {
     pub(super) fn restart(&mut self) {
         self.activity.restart(self.analyzer.now());
         self.extractor.restart();
+        self.evidence.loudest_db = SILENCE_DB;
     }
 
     /// Takes samples up to the next hop's end, and tells how many it took and whether the hop is complete: then there is new
@@ -197,6 +201,9 @@ impl Senses {
         let mut present = tracks.iter().filter(|track| track.share() > SOUNDING_SHARE && !track.is_tail());
         evidence.sounding = std::array::from_fn(|_| present.next().map_or(0.0, Track::hz));
         evidence.end = hop.end;
+        if !hop.tainted {
+            evidence.loudest_db = evidence.loudest_db.max(hop.level_db);
+        }
         evidence.missing = hop.missing;
         evidence.step = step;
         evidence.key = key;

@@ -101,7 +101,7 @@ impl Ring {
     /// The last samples; those before the first one, and those that did not arrive, are 0.
     pub(super) fn last<const N: usize>(&self) -> [i16; N] {
         let length = self.samples.len();
-        self.chunk((self.place(self.end) + length - N) % length)
+        self.chunk((self.place(self.end) + length - N) & (length - 1))
     }
 
     fn chunk<const N: usize>(&self, at: usize) -> [i16; N] {
@@ -116,7 +116,8 @@ impl Ring {
     }
 
     fn place(&self, at: u64) -> usize {
-        (at % self.samples.len() as u64) as usize
+        // Lengths are powers of two.
+        at as usize & (self.samples.len() - 1)
     }
 }
 

@@ -185,6 +185,84 @@ pub(super) fn decibels(power: f32) -> f32 {
     10.0 * (power + 1e-10).log10()
 }
 
+/// Bins in which peaks are looked for, to whole vectors.
+const PEAKS: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(16);
+/// The bits that say which of them it is.
+const LAST_BITS: u32 = 0xFF;
+
+/// For each bin of the band the power of a lobe that stands there, and the most of any bin so near that side lobes reach it. Both
+/// by doubling: of two bins, of four, of eight.
+#[inline(always)]
+fn surroundings(power: &[f32; BINS]) -> ([f32; PEAKS], [f32; PEAKS]) {
+    /// The first bin that side lobes may come from.
+    const FROM: usize = BAND.0 - 2 * LOBE;
+    /// Each step reads a little beyond what the next one needs.
+    const AROUND: usize = PEAKS + 4 * LOBE;
+    let mut ones = [0.0; AROUND + 16];
+    ones[..BINS - FROM].copy_from_slice(&power[FROM..]);
+    let (mut twos, mut fours, mut eights) = ([0.0; AROUND + 8], [0.0; AROUND], [0.0; PEAKS + LOBE]);
+    for n in 0..twos.len() {
+        twos[n] = ones[n] + ones[n + 1];
+    }
+    for n in 0..fours.len() {
+        fours[n] = twos[n] + twos[n + 2];
+    }
+    for n in 0..eights.len() {
+        eights[n] = fours[n] + fours[n + 4];
+    }
+    let mut lobes = [0.0; PEAKS];
+    for n in 0..PEAKS {
+        lobes[n] = eights[n + LOBE] + ones[n + 3 * LOBE];
+    }
+    let mut eights = [0.0; PEAKS + 8];
+    for n in 0..twos.len() {
+        twos[n] = larger(ones[n], ones[n + 1]);
+    }
+    for n in 0..fours.len() {
+        fours[n] = larger(twos[n], twos[n + 2]);
+    }
+    for n in 0..eights.len() {
+        eights[n] = larger(fours[n], fours[n + 4]);
+    }
+    let mut most = [0.0; PEAKS];
+    for n in 0..PEAKS {
+        most[n] = larger(larger(eights[n], eights[n + 8]), ones[n + 4 * LOBE]);
+    }
+    (lobes, most)
+}
+
+/// The four greatest of many keys, greatest first; keys differ, but for zeros.
+#[inline(always)]
+fn greatest(keys: &[u32; PEAKS]) -> [u32; 4] {
+    /// Each lane has its own four, in order: no branch depends on the sound.
+    const LANES: usize = 16;
+    let mut ranks = [[0; LANES]; 4];
+    for keys in keys.as_chunks::<LANES>().0 {
+        let mut falls = *keys;
+        for rank in &mut ranks {
+            for lane in 0..LANES {
+                let stays = rank[lane].max(falls[lane]);
+                falls[lane] = rank[lane].min(falls[lane]);
+                rank[lane] = stays;
+            }
+        }
+    }
+    std::array::from_fn(|_| {
+        let mut greatest = 0;
+        for lane in 0..LANES {
+            greatest = ranks[0][lane].max(greatest);
+        }
+        for lane in 0..LANES {
+            let taken = ranks[0][lane] == greatest;
+            for rank in 0..3 {
+                ranks[rank][lane] = if taken { ranks[rank + 1][lane] } else { ranks[rank][lane] };
+            }
+            ranks[3][lane] = if taken { 0 } else { ranks[3][lane] };
+        }
+        greatest
+    })
+}
+
 /// The strongest peaks of the telephone band, strongest first.
 #[inline(always)]
 fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
@@ -192,54 +270,29 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
     if total < 1e-9 {
         return peaks;
     }
-    /// Bins that are looked at, to whole words.
-    const COUNT: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(8);
-    /// The first bin that side lobes may come from.
-    const FROM: usize = BAND.0 - 2 * LOBE;
     let within = "the band lies well within the spectrum, and so do some bins after it";
-    let left = power[BAND.0 - 1..].first_chunk::<COUNT>().expect(within);
-    let middle = power[BAND.0..].first_chunk::<COUNT>().expect(within);
-    let right = power[BAND.0 + 1..].first_chunk::<COUNT>().expect(within);
-    let mut around = [0.0; COUNT + 4 * LOBE];
-    let there = around.len().min(BINS - FROM);
-    around[..there].copy_from_slice(&power[FROM..FROM + there]);
-    let mut lobes = [0.0; COUNT];
-    let mut tops = [0; COUNT];
-    for n in 0..COUNT {
-        // The power of a lobe that stands here, and the most of any bin so near that side lobes reach here.
-        let mut most = 0.0;
-        for bin in 0..4 * LOBE + 1 {
-            most = larger(most, around[n + bin]);
-            if (LOBE..=3 * LOBE).contains(&bin) {
-                lobes[n] += around[n + bin];
-            }
-        }
+    let left = power[BAND.0 - 1..].first_chunk::<PEAKS>().expect(within);
+    let middle = power[BAND.0..].first_chunk::<PEAKS>().expect(within);
+    let right = power[BAND.0 + 1..].first_chunk::<PEAKS>().expect(within);
+    let (lobes, most) = surroundings(power);
+    // What is a peak has its lobe's power as a number that can be sorted, with its place in the last bits: the powers of two
+    // peaks are told apart if they differ by more than 3e-5.
+    let mut keys = [0; PEAKS];
+    for n in 0..PEAKS {
         // The window's side lobes, 31 dB down, are no peaks.
-        let alone = most <= 30.0 * middle[n];
-        tops[n] = u8::from((middle[n] > left[n]) & (middle[n] >= right[n]) & alone);
+        let alone = most[n] <= 30.0 * middle[n];
+        let top = (middle[n] > left[n]) & (middle[n] >= right[n]) & alone;
+        let key = lobes[n].to_bits() & !LAST_BITS | (LAST_BITS - n as u32);
+        keys[n] = if top { key } else { 0 };
     }
-    tops[BAND.1 + 1 - BAND.0..].fill(0);
+    keys[BAND.1 + 1 - BAND.0..].fill(0);
     // The peaks' shares, where they are, and their lobes' power.
     let mut found = [(0.0, 0, 0.0); 4];
-    for word in 0..COUNT / 8 {
-        let mut eight = u64::from_le_bytes(tops.as_chunks().0[word]);
-        while eight != 0 {
-            let n = 8 * word + eight.trailing_zeros() as usize / 8;
-            eight &= eight - 1;
-            let (at, lobe) = (BAND.0 + n, lobes[n]);
-            // Weaker than the weakest one kept.
-            if lobe <= found[3].2 {
-                continue;
-            }
-            let share = if lobe < total { lobe / total } else { 1.0 };
-            // Into its place; those after it move up by one.
-            let (mut next, mut placed) = ((share, at, lobe), false);
-            for n in 0..found.len() {
-                placed |= share > found[n].0;
-                if placed {
-                    std::mem::swap(&mut found[n], &mut next);
-                }
-            }
+    for (found, key) in found.iter_mut().zip(greatest(&keys)) {
+        if key > 0 {
+            let n = (LAST_BITS - (key & LAST_BITS)) as usize;
+            let lobe = lobes[n];
+            *found = (if lobe < total { lobe / total } else { 1.0 }, BAND.0 + n, lobe);
         }
     }
     // A parabola through the logarithms of the top and its neighbours.
@@ -268,4 +321,42 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
         peaks[n] = Peak { hz: (at as f32 + offset) * BIN_HZ, level_db, share };
     }
     peaks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers from a fixed generator, from 0 to 1.
+    fn noise(state: &mut u32) -> f32 {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*state >> 8) as f32 / (1 << 24) as f32
+    }
+
+    #[test]
+    fn what_is_around_a_bin_is_what_the_bins_one_by_one_say() {
+        let mut state = 1;
+        let power: [f32; BINS] = std::array::from_fn(|_| noise(&mut state).powi(8));
+        let (lobes, most) = surroundings(&power);
+        for bin in BAND.0..=BAND.1 {
+            let lobe: f32 = power[bin - LOBE..=bin + LOBE].iter().sum();
+            let near = &power[bin - 2 * LOBE..=(bin + 2 * LOBE).min(BINS - 1)];
+            assert!((lobes[bin - BAND.0] - lobe).abs() < 1e-6);
+            assert_eq!(most[bin - BAND.0], near.iter().copied().fold(0.0, f32::max));
+        }
+    }
+
+    #[test]
+    fn the_greatest_keys_are_the_first_of_all_in_order() {
+        let mut state = 1;
+        for count in 0..200 {
+            let mut keys = [0; PEAKS];
+            for n in 0..count {
+                keys[n * 7 % PEAKS] = ((noise(&mut state) * 1e6) as u32) << 8 | n as u32;
+            }
+            let mut sorted = keys;
+            sorted.sort_unstable_by(|a, b| b.cmp(a));
+            assert_eq!(greatest(&keys), sorted[..4]);
+        }
+    }
 }

@@ -46,8 +46,17 @@ struct Tables {
     window_correlation: [f32; LAGS],
 }
 
-/// What the transforms work in.
-pub(super) type Scratch = Box<[Complex<f32>]>;
+/// What the transforms work in, so that nothing has to be cleared for each.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// The window's samples, two to a number, and the zeros that they are padded with to twice their length.
+    samples: Box<[Complex<f32>; HALF]>,
+    spectrum: Box<[Complex<f32>; HALF]>,
+    powers: Box<[Complex<f32>; QUARTER]>,
+    lags: Box<[Complex<f32>; QUARTER]>,
+    /// Theirs; for some processors there is none needed.
+    plans: Box<[Complex<f32>]>,
+}
 
 impl std::fmt::Debug for Plans {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,29 +96,33 @@ impl Tables {
 }
 
 impl Plans {
-    /// Room for what the transforms work in: for some processors there is none needed.
+    /// Room for what the transforms work in.
     pub(super) fn scratch(&self) -> Scratch {
         let tables = &*self.0;
         let needed = [&tables.samples, &tables.powers].map(|plan| plan.get_immutable_scratch_len());
-        vec![Complex::default(); needed.into_iter().max().unwrap_or_default()].into()
+        Scratch {
+            samples: Box::new([Complex::default(); HALF]),
+            spectrum: Box::new([Complex::default(); HALF]),
+            powers: Box::new([Complex::default(); QUARTER]),
+            lags: Box::new([Complex::default(); QUARTER]),
+            plans: vec![Complex::default(); needed.into_iter().max().unwrap_or_default()].into(),
+        }
     }
 
     /// The power spectrum of the samples under the window; what the sum over a full-scale sine's lobe is 1.0 of.
     #[inline(always)]
     pub(super) fn power(&self, samples: &[i16; WINDOW], power: &mut [f32; BINS], scratch: &mut Scratch) {
         let tables = &*self.0;
-        // Two samples to a complex number; what they are padded with to twice their length are zeros.
-        let mut input = [Complex::default(); HALF];
+        let Scratch { samples: input, spectrum: z, plans, .. } = scratch;
         for n in 0..WINDOW / 2 {
             let even = f32::from(samples[2 * n]) * tables.window[2 * n];
             let odd = f32::from(samples[2 * n + 1]) * tables.window[2 * n + 1];
             input[n] = Complex::new(even, odd);
         }
-        let mut z = [Complex::default(); HALF];
-        tables.samples.process_immutable_with_scratch(&input, &mut z, scratch);
+        tables.samples.process_immutable_with_scratch(&**input, &mut **z, plans);
 
         let (mut re, mut im) = ([0.0; HALF], [0.0; HALF]);
-        take_apart(&z, &mut re, &mut im);
+        take_apart(z, &mut re, &mut im);
         let mut mirrored = [0.0; QUARTER];
         let scale = tables.scale / 4.0;
         for k in 1..QUARTER {
@@ -172,15 +185,14 @@ impl Plans {
         for k in 1..QUARTER {
             folded[HALF - k] = back[k];
         }
-        let mut input = [Complex::default(); QUARTER];
+        let Scratch { powers: input, lags: z, plans, .. } = scratch;
         for n in 0..QUARTER {
             input[n] = Complex::new(folded[2 * n], folded[2 * n + 1]);
         }
-        let mut z = [Complex::default(); QUARTER];
-        tables.powers.process_immutable_with_scratch(&input, &mut z, scratch);
+        tables.powers.process_immutable_with_scratch(&**input, &mut **z, plans);
 
         let (mut re, mut im) = ([0.0; QUARTER], [0.0; QUARTER]);
-        take_apart(&z, &mut re, &mut im);
+        take_apart(z, &mut re, &mut im);
         let (mut even, mut step) = ([0.0; EIGHTH], [0.0; EIGHTH]);
         for k in 1..EIGHTH {
             let (a_re, a_im, b_re, b_im) = (re[k], im[k], re[QUARTER - k], im[QUARTER - k]);
@@ -190,16 +202,37 @@ impl Plans {
             step[k] = 0.5 * (a_im - b_im + odd_im * cos - odd_re * sin);
         }
         // What the lags of 0 and of half the points have of the first and the last bin, twice, is theirs once.
-        let mut odd = sum(&first) - (low[0] - high[0]);
-        let mut correlation = [0.0; QUARTER];
+        let odd = sum(&first) - (low[0] - high[0]);
         // The first one is the whole, and there is no step to it.
         even[0] = re[0] + im[0];
+        let steps = running(&step);
+        let mut correlation = [0.0; QUARTER];
         for k in 0..EIGHTH {
-            odd -= step[k];
-            (correlation[2 * k], correlation[2 * k + 1]) = (even[k], odd);
+            (correlation[2 * k], correlation[2 * k + 1]) = (even[k], odd - steps[k]);
         }
         correlation
     }
+}
+
+/// The sums up to each number. An addition waits for the one before it, so some stretches are added up side by side.
+#[inline(always)]
+fn running(numbers: &[f32; EIGHTH]) -> [f32; EIGHTH] {
+    const STRETCH: usize = 8;
+    let mut sums = *numbers;
+    for n in 1..STRETCH {
+        for stretch in 0..EIGHTH / STRETCH {
+            sums[stretch * STRETCH + n] += sums[stretch * STRETCH + n - 1];
+        }
+    }
+    let mut before = 0.0;
+    for stretch in sums.as_chunks_mut::<STRETCH>().0 {
+        let whole = stretch[STRETCH - 1];
+        for sum in stretch.iter_mut() {
+            *sum += before;
+        }
+        before += whole;
+    }
+    sums
 }
 
 /// Takes complex numbers apart: real and imaginary parts.
@@ -208,5 +241,17 @@ fn take_apart<const N: usize>(z: &[Complex<f32>; N], re: &mut [f32; N], im: &mut
     for k in 0..N {
         re[k] = z[k].re;
         im[k] = z[k].im;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_sums_are_the_sums_up_to_each_number() {
+        let numbers = std::array::from_fn(|n| (n * 37 % 101) as f32);
+        let right: Vec<f32> = (0..EIGHTH).map(|n| numbers[..=n].iter().sum()).collect();
+        assert_eq!(running(&numbers).to_vec(), right);
     }
 }

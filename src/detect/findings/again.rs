@@ -75,6 +75,7 @@ impl Findings {
             missing: true,
             progress_suspected: last.progress_suspected,
             progress_span: last.progress_span,
+            loudest_db: last.loudest_db,
             ..Evidence::nothing(last.end)
         };
         for _ in 0..MOST_HOPS_AFTER {

@@ -14,7 +14,7 @@ use crate::detect::{BEEP_FEATURES, Beep, SitKind};
 
 /// Numbers of a hop that stand still or go up evenly, and those that are levels and frequencies.
 const COUNTS: usize = 18;
-const LEVELS: usize = 4;
+const LEVELS: usize = 5;
 /// Steps of a feature per 1.0: they are of order 1, and the model's input layer sees no finer difference.
 const FEATURE_STEPS: f32 = 2_048.0;
 /// Every kind, in the order of its number.
@@ -134,6 +134,7 @@ impl Row {
             progress_suspected,
             progress_span,
             tone,
+            loudest_db,
             sounding,
         } = evidence;
         let Cadence {
@@ -184,6 +185,7 @@ impl Row {
                 sounding[1].to_bits(),
                 tone.map_or(0.0, |(_, level_db)| level_db).to_bits(),
                 peak_db.to_bits(),
+                loudest_db.to_bits(),
             ],
         }
     }
@@ -202,6 +204,7 @@ impl Row {
                 .map(|(on, off)| (on, off, flags & 8 != 0)),
             tone: optional(self.counts[17]).map(|on| (on, level(2))),
             sounding: [level(0), level(1)],
+            loudest_db: level(4),
             ..Evidence::nothing(SampleTime(end))
         };
         let cadence = Cadence {

@@ -75,7 +75,7 @@ impl fmt::Display for FindingsError {
 impl std::error::Error for FindingsError {}
 
 /// What the bytes mean, counted up with every change of it.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Findings of one listening at most, in bytes: some 3 minutes with features, hours without.
 const MOST_BYTES: usize = 512 * 1024;
 /// Hops that findings may tell of: an hour.

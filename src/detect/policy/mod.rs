@@ -10,6 +10,7 @@ pub(super) mod speech;
 pub(super) mod telling;
 mod time;
 mod tones;
+mod unheard;
 
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ pub(super) struct Policy {
     teller: Teller,
     /// What the model is sure of, if that is no speech.
     sound: Option<Sound>,
+    /// Since when the model is sure of speech that was not made out.
+    unheard: Option<SampleTime>,
     /// A machine is known; the moment to speak is awaited (voicemail).
     awaiting: Option<(Label, f32)>,
     /// A beep that may be followed by another pip, or by its rest.
@@ -128,6 +131,7 @@ impl Policy {
             }),
             teller: Teller::default(),
             sound: None,
+            unheard: None,
             awaiting: None,
             pip: None,
             held: None,
@@ -209,7 +213,9 @@ impl Policy {
         }
         let view = self.view(evidence.end, speech, belief);
         self.follow_sound(&view);
-        if self.sounds() {
+        let (made_out, loud) = (cadence.speech_on.is_some(), evidence.loudest_db >= gate);
+        self.follow_unheard(&belief, made_out, loud, evidence.end);
+        if self.sounds() || self.is_unheard() {
             said.extend(self.begin_input(evidence.end, InputType::Speech, evidence.end));
             self.last_input = evidence.end;
         }

@@ -43,7 +43,7 @@ impl Policy {
         if let Some(outcome) = self.by_sound(view) {
             return Some(outcome);
         }
-        let speech = view.speech?;
+        let Some(speech) = view.speech else { return self.by_unheard(view) };
         let belief = &view.belief;
         let pause_ms = u64::from(speech.pause) * 10;
         let silence_ms = self.listen.speech_complete_timeout_ms.unwrap_or(self.settings.greeting_silence_ms);

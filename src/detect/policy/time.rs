@@ -74,7 +74,8 @@ impl Policy {
 
     pub(super) fn best_so_far(&self, view: &View<'_>, why: &str) -> Outcome {
         let Some(speech) = view.speech else {
-            if let Some(outcome) = self.only_rung(view).or_else(|| sound::after_all(view, why)) {
+            let heard = self.only_rung(view).or_else(|| self.unheard_after_all(view, why));
+            if let Some(outcome) = heard.or_else(|| sound::after_all(view, why)) {
                 return outcome;
             }
             let reason = format!("{why}: no speech, no known tone");
