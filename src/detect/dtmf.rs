@@ -14,6 +14,8 @@ const HIGH_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
 /// Q.24 asks for 1.5 % to be accepted and lets 3.5 % be refused.
 const TOLERANCE: f32 = 0.022;
+/// What makes the frequencies of a key has to keep to this (ITU-T Q.23): other pairs may be a machine's beep.
+const MADE_WITHIN: f32 = 0.018;
 /// The pair holds at least this much of the energy.
 const SHARE: f32 = 0.8;
 /// Hops in a row in which it holds this much and both frequencies stay where they are make it sure: no speech does both.
@@ -273,9 +275,10 @@ fn tail(share: f32) -> u64 {
     (to * WINDOW as f32).round() as u64
 }
 
-/// Whether two frequencies make a key.
+/// Whether two frequencies, measured over a whole tone, make a key.
 pub(super) fn is_pair(one: f32, other: f32) -> bool {
-    nearest(one.min(other), &LOW_HZ).is_some() && nearest(one.max(other), &HIGH_HZ).is_some()
+    let nearest = |hz: f32, of: &[f32]| of.iter().any(|nominal| (hz / nominal - 1.0).abs() < MADE_WITHIN);
+    nearest(one.min(other), &LOW_HZ) && nearest(one.max(other), &HIGH_HZ)
 }
 
 fn nearest(hz: f32, of: &[f32]) -> Option<usize> {
@@ -348,6 +351,16 @@ mod tests {
     }
 
     const ALL: &str = "112233A445566B778899C**00##DD";
+
+    #[test]
+    fn a_pair_is_a_key_s_as_long_as_what_makes_keys_may_make_it() {
+        for (low, high) in [(852.0, 1_209.0), (852.0 * 1.017, 1_209.0 * 0.983), (1_477.0, 770.0)] {
+            assert!(is_pair(low, high), "{low} {high}");
+        }
+        for (low, high) in [(852.0 * 1.02, 1_209.0), (852.0, 1_209.0 * 1.03), (852.0, 941.0), (1_000.0, 1_209.0)] {
+            assert!(!is_pair(low, high), "{low} {high}");
+        }
+    }
 
     #[test]
     fn each_press_is_told_once_wherever_the_hops_fall() {
