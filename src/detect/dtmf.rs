@@ -238,7 +238,7 @@ impl Heard {
         if share < SHARE || low.level_db.min(high.level_db) < FAINTEST_DB || twist > TWIST_DB.0 || twist < -TWIST_DB.1 {
             return None;
         }
-        let pair = Pair { row: nearest(low.hz, &LOW_HZ)?, column: nearest(high.hz, &HIGH_HZ)? };
+        let pair = Pair { row: nearest(low.hz, &LOW_HZ, TOLERANCE)?, column: nearest(high.hz, &HIGH_HZ, TOLERANCE)? };
         Some(Self { pair, at: [low.hz / LOW_HZ[pair.row], high.hz / HIGH_HZ[pair.column]], share })
     }
 }
@@ -277,12 +277,12 @@ fn tail(share: f32) -> u64 {
 
 /// Whether two frequencies, measured over a whole tone, make a key.
 pub(super) fn is_pair(one: f32, other: f32) -> bool {
-    let nearest = |hz: f32, of: &[f32]| of.iter().any(|nominal| (hz / nominal - 1.0).abs() < MADE_WITHIN);
-    nearest(one.min(other), &LOW_HZ) && nearest(one.max(other), &HIGH_HZ)
+    let makes = |hz: f32, of: &[f32]| nearest(hz, of, MADE_WITHIN).is_some();
+    makes(one.min(other), &LOW_HZ) && makes(one.max(other), &HIGH_HZ)
 }
 
-fn nearest(hz: f32, of: &[f32]) -> Option<usize> {
-    of.iter().position(|nominal| (hz / nominal - 1.0).abs() < TOLERANCE)
+fn nearest(hz: f32, of: &[f32], within: f32) -> Option<usize> {
+    of.iter().position(|nominal| (hz / nominal - 1.0).abs() < within)
 }
 
 #[cfg(test)]

@@ -100,8 +100,7 @@ impl Ring {
 
     /// The last samples; those before the first one, and those that did not arrive, are 0.
     pub(super) fn last<const N: usize>(&self) -> [i16; N] {
-        let length = self.samples.len();
-        self.chunk((self.place(self.end) + length - N) & (length - 1))
+        self.chunk(self.place(self.end + (self.samples.len() - N) as u64))
     }
 
     fn chunk<const N: usize>(&self, at: usize) -> [i16; N] {

@@ -185,57 +185,53 @@ pub(super) fn decibels(power: f32) -> f32 {
     10.0 * (power + 1e-10).log10()
 }
 
-/// Bins in which peaks are looked for, to whole vectors.
-const PEAKS: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(16);
+/// Bins that are looked at together.
+const LANES: usize = 16;
+/// Bins in which peaks are looked for.
+const PEAKS: usize = (BAND.1 + 1 - BAND.0).next_multiple_of(LANES);
 /// The bits that say which of them it is.
 const LAST_BITS: u32 = 0xFF;
+const _: () = assert!(PEAKS <= LAST_BITS as usize + 1, "every bin has its own number");
 
-/// For each bin of the band the power of a lobe that stands there, and the most of any bin so near that side lobes reach it. Both
-/// by doubling: of two bins, of four, of eight.
+/// Bins around those in which peaks are looked for, and the first one.
+const AROUND: usize = PEAKS + 4 * LOBE;
+const FROM: usize = BAND.0 - 2 * LOBE;
+
+/// For each bin of the band the power of a lobe that stands there, and the most of any bin so near that side lobes reach it.
 #[inline(always)]
 fn surroundings(power: &[f32; BINS]) -> ([f32; PEAKS], [f32; PEAKS]) {
-    /// The first bin that side lobes may come from.
-    const FROM: usize = BAND.0 - 2 * LOBE;
-    /// Each step reads a little beyond what the next one needs.
-    const AROUND: usize = PEAKS + 4 * LOBE;
     let mut ones = [0.0; AROUND + 16];
     ones[..BINS - FROM].copy_from_slice(&power[FROM..]);
-    let (mut twos, mut fours, mut eights) = ([0.0; AROUND + 8], [0.0; AROUND], [0.0; PEAKS + LOBE]);
-    for n in 0..twos.len() {
-        twos[n] = ones[n] + ones[n + 1];
-    }
-    for n in 0..fours.len() {
-        fours[n] = twos[n] + twos[n + 2];
-    }
-    for n in 0..eights.len() {
-        eights[n] = fours[n] + fours[n + 4];
-    }
-    let mut lobes = [0.0; PEAKS];
+    let (sums, greatest) = (of_eight(&ones, |one, other| one + other), of_eight(&ones, larger));
+    let (mut lobes, mut most) = ([0.0; PEAKS], [0.0; PEAKS]);
     for n in 0..PEAKS {
-        lobes[n] = eights[n + LOBE] + ones[n + 3 * LOBE];
-    }
-    let mut eights = [0.0; PEAKS + 8];
-    for n in 0..twos.len() {
-        twos[n] = larger(ones[n], ones[n + 1]);
-    }
-    for n in 0..fours.len() {
-        fours[n] = larger(twos[n], twos[n + 2]);
-    }
-    for n in 0..eights.len() {
-        eights[n] = larger(fours[n], fours[n + 4]);
-    }
-    let mut most = [0.0; PEAKS];
-    for n in 0..PEAKS {
-        most[n] = larger(larger(eights[n], eights[n + 8]), ones[n + 4 * LOBE]);
+        lobes[n] = sums[n + LOBE] + ones[n + 3 * LOBE];
+        most[n] = larger(larger(greatest[n], greatest[n + 8]), ones[n + 4 * LOBE]);
     }
     (lobes, most)
 }
 
-/// The four greatest of many keys, greatest first; keys differ, but for zeros.
+/// Each number and the seven after it put together, by doubling: two, four, eight. Each step reads a little beyond what the next one
+/// needs.
+#[inline(always)]
+fn of_eight(ones: &[f32; AROUND + 16], together: impl Fn(f32, f32) -> f32) -> [f32; PEAKS + 8] {
+    let (mut twos, mut fours, mut eights) = ([0.0; AROUND + 8], [0.0; AROUND], [0.0; PEAKS + 8]);
+    for n in 0..twos.len() {
+        twos[n] = together(ones[n], ones[n + 1]);
+    }
+    for n in 0..fours.len() {
+        fours[n] = together(twos[n], twos[n + 2]);
+    }
+    for n in 0..eights.len() {
+        eights[n] = together(fours[n], fours[n + 4]);
+    }
+    eights
+}
+
+/// The four greatest of many keys, greatest first; keys differ, but for zeros. Each lane has its own four, in order: no branch depends
+/// on the sound.
 #[inline(always)]
 fn greatest(keys: &[u32; PEAKS]) -> [u32; 4] {
-    /// Each lane has its own four, in order: no branch depends on the sound.
-    const LANES: usize = 16;
     let mut ranks = [[0; LANES]; 4];
     for keys in keys.as_chunks::<LANES>().0 {
         let mut falls = *keys;
@@ -327,32 +323,24 @@ fn peaks(power: &[f32; BINS], total: f32) -> [Peak; 4] {
 mod tests {
     use super::*;
 
-    /// Numbers from a fixed generator, from 0 to 1.
-    fn noise(state: &mut u32) -> f32 {
-        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (*state >> 8) as f32 / (1 << 24) as f32
-    }
-
     #[test]
     fn what_is_around_a_bin_is_what_the_bins_one_by_one_say() {
-        let mut state = 1;
-        let power: [f32; BINS] = std::array::from_fn(|_| noise(&mut state).powi(8));
+        let power: [f32; BINS] = std::array::from_fn(|n| ((n * 37 + 11) % 101) as f32 / 101.0);
         let (lobes, most) = surroundings(&power);
         for bin in BAND.0..=BAND.1 {
             let lobe: f32 = power[bin - LOBE..=bin + LOBE].iter().sum();
             let near = &power[bin - 2 * LOBE..=(bin + 2 * LOBE).min(BINS - 1)];
-            assert!((lobes[bin - BAND.0] - lobe).abs() < 1e-6);
+            assert!((lobes[bin - BAND.0] - lobe).abs() < 1e-5);
             assert_eq!(most[bin - BAND.0], near.iter().copied().fold(0.0, f32::max));
         }
     }
 
     #[test]
     fn the_greatest_keys_are_the_first_of_all_in_order() {
-        let mut state = 1;
-        for count in 0..200 {
+        for count in 0..PEAKS {
             let mut keys = [0; PEAKS];
             for n in 0..count {
-                keys[n * 7 % PEAKS] = ((noise(&mut state) * 1e6) as u32) << 8 | n as u32;
+                keys[n * 7 % PEAKS] = (((n * 7_919 + count * 131) % 1_009) << 8 | n) as u32;
             }
             let mut sorted = keys;
             sorted.sort_unstable_by(|a, b| b.cmp(a));

@@ -70,7 +70,7 @@ pub(super) struct Policy {
     teller: Teller,
     /// What the model is sure of, if that is no speech.
     sound: Option<Sound>,
-    /// Since when the model is sure of speech that was not made out.
+    /// Since when the model hears a voice of which no word was made out.
     unheard: Option<SampleTime>,
     /// A machine is known; the moment to speak is awaited (voicemail).
     awaiting: Option<(Label, f32)>,
@@ -214,7 +214,7 @@ impl Policy {
         let view = self.view(evidence.end, speech, belief);
         self.follow_sound(&view);
         let (made_out, loud) = (cadence.speech_on.is_some(), evidence.loudest_db >= gate);
-        self.follow_unheard(&belief, made_out, loud, evidence.end);
+        self.follow_unheard(&view, made_out, loud);
         if self.sounds() || self.is_unheard() {
             said.extend(self.begin_input(evidence.end, InputType::Speech, evidence.end));
             self.last_input = evidence.end;

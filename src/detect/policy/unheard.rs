@@ -1,27 +1,24 @@
 //! Speech that voice activity did not make out, by the model's word: a soft or hoarse voice, a word on a bad line. Without this a
 //! person who answered so would be told as silence.
 
-use crate::audio::SampleTime;
-use crate::detect::belief::Belief;
 use crate::detect::policy::speech::{after_all, automated};
 use crate::detect::policy::telling::SPEECH_LEAST;
 use crate::detect::policy::{AUTOMATED, Policy, TOLD_LEAST};
 use crate::detect::view::View;
 use crate::detect::{Goal, Label, Method, Outcome};
 
-/// How long the model must have been sure that somebody speaks, in ms. What is unsure of both voices never tells: where a word is made
-/// out after all, it decides.
+/// How long the model must have heard a voice, in ms.
 const LEAST_MS: u64 = 1_000;
-/// Probability from which it is a person, or a machine, given that somebody speaks.
+/// Probability from which it is a person, or a machine, given that somebody speaks. In between nothing is told: a word may be made out
+/// yet, or time will be over.
 const PERSON: f32 = 0.6;
 const AUTOMATED_SURE: f32 = 0.9;
 
 impl Policy {
-    /// Follows whether the model is sure that somebody speaks of whom no word was made out. `loud`: something was loud enough to be
-    /// input.
-    pub(super) fn follow_unheard(&mut self, belief: &Belief, made_out: bool, loud: bool, now: SampleTime) {
-        let sure = belief.method == Method::Model && belief.speech() >= SPEECH_LEAST;
-        self.unheard = if sure && loud && !made_out { self.unheard.or(Some(now)) } else { None };
+    /// Follows whether the model hears a voice of which no word was made out. `loud`: something was loud enough to be input.
+    pub(super) fn follow_unheard(&mut self, view: &View<'_>, made_out: bool, loud: bool) {
+        let heard = view.belief.method == Method::Model && view.belief.speech() >= SPEECH_LEAST;
+        self.unheard = if heard && loud && !made_out { self.unheard.or(Some(view.now)) } else { None };
     }
 
     /// Whether there is such a voice: it is input.
@@ -72,6 +69,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::SampleTime;
     use crate::detect::activity::Cadence;
     use crate::detect::belief::{CLASSES, Posteriors};
     use crate::detect::evidence::Evidence;
